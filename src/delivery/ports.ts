@@ -1,0 +1,72 @@
+/** What delivery needs from the rest of the relay. */
+
+import type { Attempt } from '../mail/attempt.ts';
+import type { Connector, RouteDecision } from '../mail/route.ts';
+import type {
+  Notification,
+  RecipientChange,
+  Settlement,
+  SpooledBody,
+  SpooledMessage,
+  SpooledRecipient,
+  SpoolId,
+} from '../mail/spooled.ts';
+
+/**
+ * The spool as delivery sees it. A message is claimed as a whole by `due` and stays claimed until `release`: between
+ * the two nobody else is given it. (D5: with a shared spool the claim is a lease.)
+ */
+export interface DueMail {
+  /** Ids of unclaimed messages with a recipient that is due, oldest due time first; they are claimed by this call. */
+  due(now: number, limit: number): SpoolId[];
+  /** When the next unclaimed message falls due; `undefined` when none waits. Milliseconds since the epoch. */
+  nextDue(): number | undefined;
+  /** Called when something may have become due earlier than `nextDue` said (a new message, an operator). */
+  onDue(wake: () => void): void;
+  /** The message as it is now (late binding: read at each attempt); `undefined` when it is gone. */
+  load(id: SpoolId): SpooledMessage | undefined;
+  body(message: SpooledMessage): SpooledBody;
+  /** Durable when resolved. Removes the message where every recipient is final. */
+  settle(settlement: Settlement): Promise<void>;
+  /** Ends the claim. The message is given out again when a recipient is due. */
+  release(id: SpoolId): void;
+}
+
+export interface Routing {
+  /** Decides anew at every attempt (P3). Pure and quick: the active directory is in memory. */
+  decide(message: SpooledMessage, recipient: SpooledRecipient): RouteDecision;
+}
+
+/** What happened to a recipient that its sender may have to hear of. */
+export interface Notable {
+  readonly recipient: SpooledRecipient;
+  readonly action: 'failed' | 'delayed' | 'relayed' | 'delivered';
+  readonly attempt?: Pick<Attempt, 'outcome' | 'remoteMta'>;
+  /** For delayed: milliseconds since the epoch when we give up. */
+  readonly willRetryUntil?: number;
+}
+
+export interface Notifying {
+  /** The DSN to send for these outcomes, or `undefined` where none is owed (null sender, NOTIFY, copies). */
+  notify(message: SpooledMessage, body: SpooledBody, notables: readonly Notable[]): Promise<Notification | undefined>;
+}
+
+export interface Control {
+  /** Whether this connector is paused (by an operator, or by R18). */
+  isPaused(connector: string): boolean;
+}
+
+export interface DeliverySettings {
+  readonly hostname: string;
+  /** All our own names: an MX that leads to ourselves is an error (R20). */
+  readonly relayNames: readonly string[];
+  readonly connectors: readonly Connector[];
+  /** Milliseconds; the last repeats. */
+  readonly retry: readonly number[];
+  readonly expireAfter: number;
+  readonly warnAfter: number;
+  /** `host:port` of DNS servers; empty: the system's. */
+  readonly dnsServers: readonly string[];
+}
+
+export type { RecipientChange };

@@ -1,0 +1,90 @@
+/** What reception needs from the rest of the relay. */
+import type { Mailbox } from '../mail/address.ts';
+import type { ReversePath } from '../mail/envelope.ts';
+import type { EventRecord } from '../mail/event.ts';
+import type { Client, PeerClass } from '../mail/peer.ts';
+import type { SmtpReply } from '../mail/reply.ts';
+import type { TlsProfile } from '../mail/route.ts';
+import type { NewMessage, SpoolId } from '../mail/spooled.ts';
+
+/** One RCPT TO, as the client asks it. */
+export interface AdmissionQuery {
+  readonly recipient: Mailbox;
+  readonly sender: ReversePath;
+  readonly client: Client;
+  /** SIZE of MAIL FROM, octets. */
+  readonly size?: number;
+}
+
+/** What was decided about a recipient: the reply to RCPT, and what its RECEIVE or REJECT record shall say. */
+export interface Admission {
+  readonly reply: SmtpReply;
+  readonly route?: string;
+  readonly connector?: string;
+  readonly reason?: string;
+  readonly directoryVersion?: number;
+}
+
+/** Decides whether a recipient is taken (routing, and call-forward for unknown ones). Never throws, always in time. */
+export interface RecipientAdmission {
+  admit(query: AdmissionQuery): Admission | Promise<Admission>;
+}
+
+/** A body on its way into the spool. */
+export interface BodyDraft {
+  /** Appends octets in wire form (dot-stuffed). The promise, where there is one, resolves when the writer may go on. */
+  write(chunk: Buffer): Promise<void> | undefined;
+  /** Makes body, envelope and records durable; rejects when they are not (then the answer is 451). */
+  commit(message: NewMessage, events: readonly EventRecord[]): Promise<void>;
+  /** Drops what was written. */
+  discard(): void;
+}
+
+export interface Spooling {
+  newId(): SpoolId;
+  /** `undefined` while mail is taken; else the reply to MAIL (452 4.3.1 disk, 451 4.3.0 store failed, ...). */
+  refusal(): SmtpReply | undefined;
+  draft(id: SpoolId): BodyDraft;
+}
+
+/** Records what belongs to no spool transaction (REJECT). */
+export interface EventSink {
+  record(event: EventRecord): void;
+}
+
+/** Who a client is by its address and certificate. */
+export interface PeerRule {
+  readonly peer: PeerClass;
+  /** CIDR. */
+  readonly networks: readonly string[];
+  readonly certificateNames: readonly string[];
+  readonly match: 'any' | 'all';
+}
+
+export interface ListenerSettings {
+  readonly address: string;
+  readonly port: number;
+  readonly tls: 'starttls' | 'implicit';
+}
+
+export interface ReceptionSettings {
+  readonly hostname: string;
+  /** All our own names, lower case (G8). */
+  readonly relayNames: readonly string[];
+  readonly listeners: readonly ListenerSettings[];
+  readonly tls: { readonly certificate: string; readonly key: string; readonly profile: TlsProfile };
+  readonly peers: readonly PeerRule[];
+  /** What proves that cloud mail is of our own tenant: header names and their values (C1). */
+  readonly tenantHeaders: Readonly<Record<string, string>>;
+  /** Bare CR, bare LF and NUL in DATA (P2). */
+  readonly bareLineEnds: 'reject' | 'normalise';
+  /** Advertised SIZE, octets: the largest limit of any route (C14). */
+  readonly messageSize: number;
+  readonly recipients: number;
+  readonly connections: number;
+  readonly connectionsPerClient: number;
+  /** Milliseconds. */
+  readonly sessionIdle: number;
+  /** CIDR networks that no admission limit binds. */
+  readonly exempt: readonly string[];
+}
