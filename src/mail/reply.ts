@@ -24,17 +24,23 @@ export const isPositive = (r: SmtpReply): boolean => r.code >= 200 && r.code < 4
 export const isTransient = (r: SmtpReply): boolean => r.code >= 400 && r.code < 500;
 export const isPermanent = (r: SmtpReply): boolean => r.code >= 500;
 
+/** What we keep of a peer's words; some peers send pages. */
+const MAX_TEXT = 512;
 const LINE = /^(\d{3})(?:[ -](?:([245]\.\d{1,3}\.\d{1,3})(?:\s|$))?(.*))?$/s;
 
 /** Reads a peer's reply, one line or several; `undefined` where it is none. The text is cut at 512 characters. */
 export function parseReply(text: string): SmtpReply | undefined {
   const lines = text.split(/\r?\n/).filter((line) => line !== '');
-  const first = lines[0] === undefined ? null : LINE.exec(lines[0]);
-  if (first === null) return undefined;
-  const code = Number(first[1]);
-  if (code < 200 || code > 599) return undefined;
-  const parts = lines.map((line) => LINE.exec(line)?.[3] ?? line);
-  const words = parts.join(' ').trim().slice(0, 512);
+  const first = LINE.exec(lines[0] ?? '');
+  const code = Number(first?.[1]);
+  if (first === null || code < 200 || code > 599) return undefined;
+  let words = first[3] ?? '';
+  for (const line of lines.slice(1)) {
+    const further = LINE.exec(line);
+    words += ` ${further === null ? line : (further[3] ?? '')}`;
+    if (words.length > MAX_TEXT) break;
+  }
+  words = words.trim().slice(0, MAX_TEXT);
   // RFC 2034 §4: the class of the enhanced code must agree with the first digit of the reply
   const enhanced = first[2]?.startsWith(String(Math.floor(code / 100))) ? (first[2] as EnhancedStatus) : undefined;
   return enhanced === undefined ? { code, text: words } : { code, enhanced, text: words };
