@@ -1,5 +1,9 @@
 /** What bounce needs: nothing but values. */
+
 import type { Mailbox } from '../mail/address.ts';
+import type { Attempt } from '../mail/attempt.ts';
+import type { SpooledRecipient } from '../mail/spooled.ts';
+import type { Action } from './policy.ts';
 
 export interface BounceSettings {
   readonly hostname: string;
@@ -7,4 +11,14 @@ export interface BounceSettings {
   readonly postmaster: Mailbox;
   /** Octets of the original at most in a DSN (RET=FULL). */
   readonly excerpt: number;
+}
+
+/** What happened to one recipient, as delivery tells it. */
+export interface Happening {
+  readonly recipient: SpooledRecipient;
+  readonly action: Action;
+  /** The last attempt; absent where none was made. A `failed` recipient whose attempt was deferred has expired. */
+  readonly attempt?: Pick<Attempt, 'outcome' | 'remoteMta'>;
+  /** For delayed: milliseconds since the epoch when we give up. */
+  readonly willRetryUntil?: number;
 }

@@ -30,10 +30,12 @@ export interface DueMail {
   settle(settlement: Settlement): Promise<void>;
   /** Ends the claim. The message is given out again when a recipient is due. */
   release(id: SpoolId): void;
+  /** Ids of messages with a recipient in state `held`, claimed or not; absent: delivery knows only what it held itself. */
+  held?(): Iterable<SpoolId>;
 }
 
 export interface Routing {
-  /** Decides anew at every attempt (P3). Pure and quick: the active directory is in memory. */
+  /** Decides anew at every attempt (P3), `copyTo` and `rerouteTo` honoured. Pure and quick: the active directory is in memory. */
   decide(message: SpooledMessage, recipient: SpooledRecipient): RouteDecision;
 }
 

@@ -46,6 +46,8 @@ export interface SpooledRecipient {
   readonly state: RecipientState;
   /** Attempts made so far at a next hop. */
   readonly attempts: number;
+  /** How often it was put off because its way was down or paused, without an attempt of its own. */
+  readonly deferrals?: number;
   /** Milliseconds since the epoch; when this recipient is due. Without meaning in `held` and the final states. */
   readonly nextAttemptAt: number;
   /** The last answer, where there was one. */
@@ -66,6 +68,8 @@ export interface SpooledRecipient {
   readonly copiesMade?: boolean;
   /** An operator's `queue reroute`: this connector, whatever the route says. */
   readonly rerouteTo?: string;
+  /** An operator's `queue expire`: give up at the next look, whatever the time. */
+  readonly expireNow?: boolean;
 }
 
 /** A message in the spool with the state of each recipient. The body is read apart. */

@@ -32,6 +32,19 @@ export interface DirectoryPort {
   active(): ActiveDirectory;
 }
 
+/** What a server says of a recipient that it is asked for (call-forward, C3); `unavailable`: nothing about the recipient. */
+export interface Verification {
+  readonly answer: 'known' | 'unknown' | 'unavailable';
+  readonly reply: SmtpReply;
+}
+
+/** Asks the next hop of a connector whether it takes a recipient; remembers, never rejects, is never late. */
+export type VerifyRecipient = (
+  connector: Connector,
+  recipient: Mailbox,
+  deadlineMs: number,
+) => Verification | Promise<Verification>;
+
 export interface AcceptedDomain {
   readonly name: Domain;
   /** `*.example.com`: its subdomains too. */
@@ -63,6 +76,8 @@ export interface RoutingSettings {
   readonly rules: readonly RoutingRule[];
   /** Per peer class what it may relay to. */
   readonly relayTo: Readonly<Record<PeerClass, readonly ('own' | 'cloud' | 'internet')[]>>;
+  /** Our own host names: mail to their postmaster is ours too. */
+  readonly relayNames?: readonly string[];
   readonly postmaster?: Mailbox;
   /** Octets. */
   readonly messageSize: number;

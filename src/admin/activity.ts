@@ -1,0 +1,152 @@
+/**
+ * What flows: counts since the start for the metrics, the last hour by the minute for `status`, and each connector's
+ * last success and failure. Fed with every event; a few additions each.
+ */
+import type { EventName, EventRecord } from '../mail/event.ts';
+import type { TlsResult } from '../mail/tls.ts';
+import type { Status } from './contract.ts';
+
+const MINUTE = 60_000;
+const MINUTES = 60;
+
+/** Upper bounds of the delivery durations, seconds; the last bucket has none. */
+export const DURATION_BOUNDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300] as const;
+
+/** The clock times of one connector's attempts. */
+export interface Durations {
+  readonly buckets: number[];
+  /** Seconds. */
+  sum: number;
+  count: number;
+}
+
+export interface LastContacts {
+  success: EventRecord | undefined;
+  failure: EventRecord | undefined;
+}
+
+type Flow = {
+  received: number;
+  sent: number;
+  deferred: number;
+  failed: number;
+  refused: number;
+  tlsIn: number;
+  allIn: number;
+  tlsOut: number;
+  allOut: number;
+};
+
+const NO_FLOW: Flow = { received: 0, sent: 0, deferred: 0, failed: 0, refused: 0, tlsIn: 0, allIn: 0, tlsOut: 0, allOut: 0 };
+
+export class Activity {
+  /** Per event name, then per connector (`''`: none). */
+  readonly events = new Map<EventName, Map<string, number>>();
+  /** Per direction and result. */
+  readonly tls = { in: new Map<TlsResult, number>(), out: new Map<TlsResult, number>() };
+  readonly durations = new Map<string, Durations>();
+  readonly #contacts = new Map<string, LastContacts>();
+  readonly #minutes: { minute: number; flow: Flow }[] = [];
+
+  /** Notes one event. `time` is the event's, milliseconds since the epoch. */
+  note(event: EventRecord, time: number): void {
+    const connector = event.connector ?? '';
+    let counts = this.events.get(event.event);
+    if (counts === undefined) this.events.set(event.event, (counts = new Map()));
+    add(counts, connector);
+    const flow = this.#flowOf(time);
+    const encrypted = event.tls?.result === 'encrypted' || event.tls?.result === 'verified';
+    switch (event.event) {
+      case 'RECEIVE':
+      case 'REJECT':
+        if (event.event === 'RECEIVE') flow.received += 1;
+        else flow.refused += 1;
+        if (event.tls === undefined) break;
+        add(this.tls.in, event.tls.result);
+        flow.allIn += 1;
+        if (encrypted) flow.tlsIn += 1;
+        break;
+      case 'SEND':
+      case 'DEFER':
+      case 'FAIL':
+        if (event.event === 'SEND') flow.sent += 1;
+        else if (event.event === 'DEFER') flow.deferred += 1;
+        else flow.failed += 1;
+        this.#attempted(event, connector);
+        if (event.tls === undefined) break;
+        add(this.tls.out, event.tls.result);
+        if (event.event !== 'SEND') break;
+        flow.allOut += 1;
+        if (encrypted) flow.tlsOut += 1;
+        break;
+      case 'EXPIRE':
+        flow.failed += 1;
+        break;
+      case 'HOLD':
+      case 'RELEASE':
+      case 'REDIRECT':
+      case 'DSN':
+        break;
+    }
+  }
+
+  #attempted(event: EventRecord, connector: string): void {
+    if (connector === '') return;
+    let contacts = this.#contacts.get(connector);
+    if (contacts === undefined) this.#contacts.set(connector, (contacts = { success: undefined, failure: undefined }));
+    if (event.event === 'SEND') contacts.success = event;
+    else contacts.failure = event;
+    const duration = event['duration-ms'];
+    if (duration === undefined) return;
+    let durations = this.durations.get(connector);
+    if (durations === undefined) {
+      this.durations.set(
+        connector,
+        (durations = { buckets: Array<number>(DURATION_BOUNDS.length + 1).fill(0), sum: 0, count: 0 }),
+      );
+    }
+    const seconds = duration / 1000;
+    let bucket = 0;
+    while (bucket < DURATION_BOUNDS.length && seconds > (DURATION_BOUNDS[bucket] ?? 0)) bucket += 1;
+    durations.buckets[bucket] = (durations.buckets[bucket] ?? 0) + 1;
+    durations.sum += seconds;
+    durations.count += 1;
+  }
+
+  #flowOf(time: number): Flow {
+    const minute = Math.floor(time / MINUTE);
+    const place = minute % MINUTES;
+    const kept = this.#minutes[place];
+    if (kept !== undefined && kept.minute === minute) return kept.flow;
+    const flow = { ...NO_FLOW };
+    this.#minutes[place] = { minute, flow };
+    return flow;
+  }
+
+  contactsOf(connector: string): LastContacts {
+    return this.#contacts.get(connector) ?? { success: undefined, failure: undefined };
+  }
+
+  lastHour(now: number): Status['last-hour'] {
+    const last = Math.floor(now / MINUTE);
+    const sum = { ...NO_FLOW };
+    for (const kept of this.#minutes) {
+      if (kept === undefined || kept.minute <= last - MINUTES || kept.minute > last) continue;
+      for (const name of Object.keys(sum) as (keyof Flow)[]) sum[name] += kept.flow[name];
+    }
+    const { received, sent, deferred, failed, refused, tlsIn, allIn, tlsOut, allOut } = sum;
+    return {
+      received,
+      sent,
+      deferred,
+      failed,
+      refused,
+      'tls-in': { encrypted: tlsIn, all: allIn },
+      'tls-out': { encrypted: tlsOut, all: allOut },
+    };
+  }
+}
+
+function add<K>(counts: Map<K, number>, key: K): void {
+  counts.set(key, (counts.get(key) ?? 0) + 1);
+}

@@ -1,0 +1,145 @@
+/** The admin API over HTTP: routes, guard, health, metrics and the page on one address (contract.md, "HTTP"). */
+import type { AddressInfo } from 'node:net';
+import { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
+import type { Registry } from 'prom-client';
+import type { z } from 'zod';
+import type { Log } from '../platform/logger.ts';
+import { OperationError, type Operations, type Refusal } from './contract.ts';
+import { type AccessSettings, Guard, refusalToStart } from './guard.ts';
+import { describeApi } from './openapi.ts';
+import { PAGE_POLICY, renderPage } from './page.ts';
+import { type ApiRoute, ROUTES } from './routes.ts';
+
+const BODY_LIMIT = 2 ** 20;
+const STATUS: Record<Refusal, number> = { 'not-found': 404, invalid: 400, forbidden: 403, unavailable: 503 };
+
+export interface ApiSettings extends AccessSettings {
+  /** 0 takes a free one. */
+  readonly port: number;
+  readonly version: string;
+}
+
+export interface ApiParts {
+  readonly operations: Operations;
+  readonly metrics: Registry;
+  /** Whether mail is accepted, and why not (`/readyz`). */
+  readonly readiness: () => { readonly accepting: boolean; readonly why?: string };
+  readonly log: Log;
+}
+
+export interface AdminApi extends AsyncDisposable {
+  /** `http://127.0.0.1:8025` */
+  readonly url: string;
+}
+
+/** Opens the API; rejects where the settings would leave it open to the network. */
+export async function openApi(settings: ApiSettings, parts: ApiParts): Promise<AdminApi> {
+  const refusal = refusalToStart(settings);
+  if (refusal !== undefined) throw new Error(refusal);
+  const app = createServer(settings);
+  const guard = new Guard(settings);
+  app.addHook('onRequest', async (request, reply) => {
+    const { headers } = request;
+    void reply.headers({
+      'x-content-type-options': 'nosniff',
+      'cache-control': 'no-store',
+      'referrer-policy': 'no-referrer',
+      'content-security-policy': PAGE_POLICY,
+    });
+    // Probes come without a token and under any name; they learn nothing but up or down
+    if (request.url === '/healthz' || request.url === '/readyz') return;
+    const site = headers['sec-fetch-site'];
+    const denial = guard.judge({
+      host: headers.host,
+      origin: headers.origin,
+      fetchSite: typeof site === 'string' ? site : undefined,
+      authorization: headers.authorization,
+    });
+    if (denial === undefined) return;
+    parts.log.warn({ client: request.ip, status: denial.status }, 'admin request denied');
+    if (denial.status === 401) void reply.header('www-authenticate', 'Bearer');
+    return sendProblem(reply, denial.status, 'denied', denial.message);
+  });
+  app.setErrorHandler((error: FastifyError, request, reply) => answerError(error, request, reply, parts.log));
+  app.setNotFoundHandler((_, reply) => sendProblem(reply, 404, 'not-found', 'There is nothing here; see /api/v1/openapi.json'));
+
+  app.get('/healthz', () => ({ ok: true }));
+  app.get('/readyz', (_, reply) => {
+    const { accepting } = parts.readiness();
+    return reply.code(accepting ? 200 : 503).send({ accepting });
+  });
+  app.get('/metrics', async (_, reply) => reply.type(parts.metrics.contentType).send(await parts.metrics.metrics()));
+  app.get('/', async (_, reply) => reply.type('text/html; charset=utf-8').send(renderPage(await parts.operations.status())));
+  const description = describeApi(settings.version);
+  app.get('/api/v1/openapi.json', () => description);
+  for (const route of ROUTES) addRoute(app, route, parts);
+
+  try {
+    await app.listen({ host: settings.address, port: settings.port });
+  } catch (error) {
+    await app.close();
+    throw error;
+  }
+  const { port } = app.server.address() as AddressInfo;
+  const host = settings.address.includes(':') ? `[${settings.address}]` : settings.address;
+  return { url: `${settings.tls === undefined ? 'http' : 'https'}://${host}:${port}`, [Symbol.asyncDispose]: () => app.close() };
+}
+
+function createServer(settings: ApiSettings): FastifyInstance {
+  const options = {
+    logger: false,
+    bodyLimit: BODY_LIMIT,
+    requestTimeout: 30_000, // a request that is not sent whole by then ends (P8)
+    keepAliveTimeout: 5_000,
+    forceCloseConnections: true,
+    exposeHeadRoutes: false,
+  } as const;
+  const { tls } = settings;
+  const app =
+    tls === undefined
+      ? fastify(options)
+      : (fastify({
+          ...options,
+          https: { cert: tls.certificate, key: tls.key, minVersion: 'TLSv1.2' },
+        }) as unknown as FastifyInstance);
+  app.removeContentTypeParser('text/plain'); // JSON alone: a form of another site cannot send that unasked
+  return app;
+}
+
+function addRoute(app: FastifyInstance, route: ApiRoute, { operations, log }: ApiParts): void {
+  app.route({
+    method: route.method,
+    url: `/api/v1${route.path}`,
+    handler: async (request) => {
+      const input = parse(route.query ?? route.body, route.method === 'GET' ? request.query : request.body);
+      const parameter = Object.values(request.params as Record<string, string>)[0] ?? '';
+      const answer = await route.run(operations, input, parameter);
+      // The audit log: who changed what, and what it came to
+      if (route.change !== undefined)
+        log.info({ change: route.change, client: request.ip, target: parameter || input, answer }, 'operator change');
+      return answer;
+    },
+  });
+}
+
+function parse(schema: z.ZodType | undefined, value: unknown): unknown {
+  if (schema === undefined) return undefined;
+  const parsed = schema.safeParse(value ?? {});
+  if (parsed.success) return parsed.data;
+  const issues = parsed.error.issues.map(({ path, message }) => (path.length === 0 ? message : `${path.join('.')}: ${message}`));
+  throw new OperationError('invalid', issues.join('; '));
+}
+
+function answerError(error: FastifyError | OperationError, request: FastifyRequest, reply: FastifyReply, log: Log): FastifyReply {
+  if (error instanceof OperationError) return sendProblem(reply, STATUS[error.refusal], error.refusal, error.message);
+  const { statusCode } = error;
+  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500)
+    return sendProblem(reply, statusCode, 'invalid', error.message);
+  // What broke is for the log alone
+  log.error({ err: error, method: request.method, route: request.routeOptions.url }, 'admin request failed');
+  return sendProblem(reply, 500, 'failed', 'The relay could not do this; its log has the cause');
+}
+
+function sendProblem(reply: FastifyReply, status: number, code: string, message: string): FastifyReply {
+  return reply.code(status).send({ error: { code, message } });
+}

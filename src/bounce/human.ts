@@ -1,0 +1,73 @@
+/** The part of a notification that people read (RFC 3464 §2): what happened, to whom, and what they can do. Pure. */
+import { formatReply, type SmtpReply } from '../mail/reply.ts';
+import { rfc5322Date } from './date.ts';
+import type { Action } from './policy.ts';
+import type { BounceSettings, Happening } from './ports.ts';
+
+export const SUBJECTS: Readonly<Record<Action, string>> = {
+  failed: 'Your message could not be delivered',
+  delayed: 'Your message is delayed (we keep trying)',
+  relayed: 'Your message was passed on',
+  delivered: 'Your message was delivered',
+};
+
+const OPENINGS: Readonly<Record<Action, string>> = {
+  failed: 'could not be delivered to the recipients below. We have given up on it.',
+  delayed: 'has not been delivered yet to the recipients below. We keep trying;\r\nyou need not send it again.',
+  relayed:
+    'was passed on for the recipients below to a system that does not\r\nsend notices of its own. You may not hear of it again.',
+  delivered: 'was delivered to the recipients below.',
+};
+
+/** Lines end in CRLF, and none begins with a dot. */
+export function humanPart(
+  action: Action,
+  happenings: readonly Happening[],
+  settings: BounceSettings,
+  receivedAt: number,
+  clean: (text: string) => string,
+): string {
+  const lines = [
+    `This is the mail relay ${settings.hostname}.`,
+    '',
+    `Your message of ${rfc5322Date(receivedAt)}`,
+    OPENINGS[action],
+  ];
+  for (const happening of happenings) lines.push('', ...aboutOne(action, happening, clean));
+  lines.push('', `If you need help, write to <${clean(settings.postmaster.address)}> and enclose this notice.`, '');
+  return lines.join('\r\n');
+}
+
+function aboutOne(action: Action, happening: Happening, clean: (text: string) => string): string[] {
+  const { recipient, attempt, willRetryUntil } = happening;
+  // As the sender wrote it: an address that routing made of it would mean nothing to them.
+  const lines = [`<${clean(recipient.address.address)}>`];
+  const reply = attempt?.outcome.reply ?? recipient.lastReply;
+  const expired = action === 'failed' && (attempt === undefined || attempt.outcome.kind === 'deferred');
+  if (expired) lines.push('    We tried for as long as we may, without success. The last result:');
+  if (reply !== undefined && action !== 'delivered') lines.push(`    ${said(attempt)} ${clean(formatReply(reply))}`);
+  if (willRetryUntil !== undefined) lines.push(`    We try until ${rfc5322Date(willRetryUntil)}.`);
+  if (action === 'failed') lines.push(`    ${advice(reply, expired)}`);
+  return lines;
+}
+
+function said(attempt: Happening['attempt']): string {
+  const mta = attempt?.remoteMta;
+  if (mta === undefined) return 'The result:';
+  return `The mail server ${mta.name}${mta.address === undefined || mta.address === mta.name ? '' : ` [${mta.address}]`} answered:`;
+}
+
+/** What the sender can do, by the status code (RFC 3463 §3). */
+function advice(reply: SmtpReply | undefined, expired: boolean): string {
+  const [, subject, detail] = (reply?.enhanced ?? '').split('.');
+  if (subject === '1') return 'What you can do: check the address for mistakes, and send the message again.';
+  if (subject === '2' && detail === '2')
+    return 'What you can do: the mailbox is full; tell the recipient another way, or try later.';
+  if ((subject === '3' && detail === '4') || (subject === '2' && detail === '3')) {
+    return 'What you can do: the message is too large there; send it again in smaller parts.';
+  }
+  if (subject === '7')
+    return 'What you can do: it was refused by a rule there; ask the recipient, by other means, to have it allowed.';
+  if (expired) return 'What you can do: send the message again later, or reach the recipient another way.';
+  return 'What you can do: show this notice to the recipient or to the postmaster named below.';
+}

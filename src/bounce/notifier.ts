@@ -1,0 +1,51 @@
+/** Turns outcomes into the notification that is spooled with them: one for each message, sender and kind of word. */
+import type { Notification, SpooledBody, SpooledMessage, SpoolId } from '../mail/spooled.ts';
+import type { Clock } from '../platform/clock.ts';
+import { composeDsn } from './compose.ts';
+import { readExcerpt } from './excerpt.ts';
+import { isOwed } from './policy.ts';
+import type { BounceSettings, Happening } from './ports.ts';
+
+export interface Notifier {
+  /** `undefined` where nobody is owed word. All happenings are of one action. */
+  notify(message: SpooledMessage, body: SpooledBody, happenings: readonly Happening[]): Promise<Notification | undefined>;
+  reconfigure(settings: BounceSettings): void;
+}
+
+export function createNotifier(
+  initial: BounceSettings,
+  deps: { readonly newId: () => SpoolId; readonly clock: Clock },
+): Notifier {
+  let settings = initial;
+  return {
+    async notify(message, body, happenings) {
+      const owed = happenings.filter(({ recipient, action }) => isOwed(message.sender, recipient, action));
+      const action = owed[0]?.action;
+      if (action === undefined || message.sender === null) return undefined;
+      const excerpt = await readExcerpt(message, body, action, settings.excerpt);
+      const now = deps.clock.now();
+      const id = deps.newId();
+      const dsn = composeDsn({ id, now, message, to: message.sender, action, happenings: owed, excerpt }, settings);
+      return {
+        message: {
+          id,
+          receivedAt: now,
+          envelope: {
+            sender: null, // RFC 3461 §6.1, RFC 5321 §6.1: a notification must not beget another
+            recipients: [{ address: message.sender, notify: ['NEVER'] }],
+            eightBit: dsn.eightBit,
+            smtputf8: dsn.smtputf8,
+          },
+          // Nobody's peer: it may go to any side, back to where the message came from above all.
+          origin: { peer: 'external', ownHops: 0, tenantProof: false },
+          messageId: dsn.messageId,
+          size: dsn.size,
+        },
+        body: dsn.body,
+      };
+    },
+    reconfigure(next) {
+      settings = next;
+    },
+  };
+}

@@ -1,0 +1,42 @@
+/** What the command line needs; main.ts hands it over. */
+import type { CheckReport, Operations } from '../admin/contract.ts';
+import type { EventRecord } from '../mail/event.ts';
+
+/** All that commands need to know of the settings. */
+export interface CliSettings {
+  /** Absolute path. */
+  readonly dataDirectory: string;
+}
+
+type Findings = CheckReport['mistakes'];
+
+export type LoadedSettings<S extends CliSettings> =
+  | { readonly ok: true; readonly settings: S; readonly notes: Readonly<Findings> }
+  | { readonly ok: false; readonly mistakes: Readonly<Findings> };
+
+export interface Output {
+  write(text: string): void;
+  /** Width of the terminal; absent where it is none, and then nothing is cut. */
+  readonly columns?: number;
+}
+
+export interface CliPorts<S extends CliSettings = CliSettings> {
+  readonly version: string;
+  /** Never rejects: a file that cannot be read is a mistake too. */
+  loadSettings(file: string): Promise<LoadedSettings<S>>;
+  /** Operations on the data directory, where no daemon runs. Rejects where somebody else has it. */
+  openOffline(settings: S): Promise<Operations & AsyncDisposable>;
+  /** Runs the relay until it is told to stop; gives the exit status. */
+  run(settingsFile: string): Promise<number>;
+  /** `bridgehead demo ARGS`: reads its own arguments. */
+  demo(args: readonly string[]): Promise<number>;
+  /** Records for people, and in Exchange's form. */
+  readonly render: {
+    story(records: readonly EventRecord[]): string;
+    csv(records: readonly EventRecord[]): string;
+  };
+  readonly stdout: Output;
+  readonly stderr: Output;
+  /** Milliseconds since the epoch. */
+  now(): number;
+}

@@ -1,0 +1,58 @@
+/** From a task to a transaction, and from its attempts to a ledger. Pure. */
+import type { Attempt } from '../mail/attempt.ts';
+import { reply } from '../mail/reply.ts';
+import type { SpooledBody, SpooledMessage } from '../mail/spooled.ts';
+import type { Lane } from './lanes.ts';
+import { type Ledger, type Moment, openLedger } from './ledger.ts';
+import type { Part } from './plan.ts';
+import { enterAttempt } from './settle.ts';
+import type { Transaction } from './transaction.ts';
+
+/** Recipients of one message for one lane: one transaction. */
+export interface Task {
+  readonly lane: Lane;
+  readonly message: SpooledMessage;
+  readonly parts: readonly Part[];
+  /** The recipients as claims know them; `undefined` where the message has no other task. */
+  readonly share: readonly number[] | undefined;
+  /** The side in whose lane it waited, before its route perhaps changed. */
+  readonly waitedFor: string | undefined;
+}
+
+/** An attempt that a fault of ours kept from happening. */
+const BROKEN: Attempt = {
+  outcome: { kind: 'deferred', reply: reply(451, '4.3.0', 'Local error in processing'), cause: 'answer' },
+  tls: { result: 'not-tried' },
+  durationMs: 0,
+  dsnPassedOn: false,
+  finalDelivery: false,
+};
+
+export const indexesOf = (parts: readonly Part[]): number[] => parts.map((part) => part.recipient.index);
+
+export function transactionOf(message: SpooledMessage, parts: readonly Part[], body: SpooledBody): Transaction {
+  const { id, sender, ret, envid, eightBit, smtputf8, size } = message;
+  return {
+    spoolId: id,
+    sender,
+    recipients: parts.map(({ recipient, leg }) => ({
+      address: leg.address,
+      // Exchange keeps the original in ORCPT, and so do we (coexistence.md 1.3).
+      orcpt: recipient.orcpt ?? `rfc822;${recipient.address.address}`,
+      ...(recipient.notify === undefined ? undefined : { notify: recipient.notify }),
+    })),
+    eightBit,
+    smtputf8,
+    size,
+    body,
+    ...(ret === undefined ? undefined : { ret }),
+    ...(envid === undefined ? undefined : { envid }),
+  };
+}
+
+/** Enters each attempt in one ledger. */
+export function enterAttempts(task: Task, attempts: readonly Attempt[], moment: () => Moment): Ledger {
+  const ledger = openLedger();
+  task.parts.forEach((part, i) => enterAttempt(ledger, task.message, part, attempts[i] ?? BROKEN, moment(), task.waitedFor));
+  return ledger;
+}

@@ -1,0 +1,122 @@
+/** Makes ledgers durable, with the notifications they owe. */
+import type { Notification, SpooledBody, SpooledMessage, SpoolId } from '../mail/spooled.ts';
+import type { Clock } from '../platform/clock.ts';
+import type { Log } from '../platform/logger.ts';
+import type { Ledger } from './ledger.ts';
+import type { DueMail, Notable, Notifying } from './ports.ts';
+import { dsnRecord } from './records.ts';
+
+const FIRST_PAUSE_MS = 1000;
+const LONGEST_PAUSE_MS = 30_000;
+/** A notice without an excerpt is better than silence. */
+const UNREADABLE: SpooledBody = { length: 0, bytes: Buffer.alloc(0), async *chunks() {} };
+
+export class Commits {
+  readonly #due: DueMail;
+  readonly #notifying: Notifying;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #onEnd: () => void;
+  readonly #pauses = new Set<() => void>();
+  #stopped = false;
+  /** Settlements under way. */
+  pending = 0;
+
+  constructor(due: DueMail, notifying: Notifying, clock: Clock, log: Log, onEnd: () => void) {
+    this.#due = due;
+    this.#notifying = notifying;
+    this.#clock = clock;
+    this.#log = log;
+    this.#onEnd = onEnd;
+  }
+
+  /** Gives up on settlements that the store keeps refusing; their attempts are repeated after the next start. */
+  stop(): void {
+    this.#stopped = true;
+    for (const end of this.#pauses) end();
+  }
+
+  /**
+   * Resolves `true` once the ledger is durable. While the store refuses it, tries again with the message still claimed:
+   * letting go would deliver it again and again. `false` only after `stop`. A crash before it is durable repeats the attempt.
+   */
+  async commit(message: SpooledMessage, ledger: Ledger): Promise<boolean> {
+    this.pending += 1;
+    try {
+      const notifications = ledger.notables.length === 0 ? undefined : await this.#notify(message, ledger);
+      const settlement = {
+        id: message.id,
+        changes: ledger.changes,
+        events: ledger.events,
+        ...(ledger.copies.length > 0 ? { copies: ledger.copies } : undefined),
+        ...(notifications === undefined ? undefined : { notifications }),
+      };
+      for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
+        try {
+          await this.#due.settle(settlement);
+          return true;
+        } catch (error) {
+          if (this.#isGone(message.id)) return true;
+          this.#log.error({ err: error, spoolId: message.id }, 'outcome not durable, trying again');
+        }
+        if (!this.#stopped) await this.#sleep(pause);
+        if (this.#stopped) return false;
+      }
+    } finally {
+      this.pending -= 1;
+      this.#onEnd();
+    }
+  }
+
+  /** An operator or another task of it was faster: nothing is left to be settled. */
+  #isGone(id: SpoolId): boolean {
+    try {
+      return this.#due.load(id) === undefined;
+    } catch {
+      return false;
+    }
+  }
+
+  #sleep(pause: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, pause);
+    this.#pauses.add(resolve);
+    return promise.finally(() => {
+      clearTimeout(timer);
+      this.#pauses.delete(resolve);
+    });
+  }
+
+  /** One notification for each kind of word that is owed. */
+  async #notify(message: SpooledMessage, ledger: Ledger): Promise<Notification[] | undefined> {
+    const notifications: Notification[] = [];
+    const byAction = Map.groupBy(ledger.notables, (notable) => notable.action);
+    for (const [action, notables] of byAction) {
+      const notification = await this.#notifyOf(message, notables);
+      if (notification !== undefined) {
+        notifications.push(notification);
+        ledger.events.push(dsnRecord(message, notification, action, this.#clock.now()));
+      }
+      // RFC 5321 §6.1: a notice that fails must not beget another; the postmaster reads of it here.
+      if (message.sender === null && action === 'failed') {
+        this.#log.warn({ spoolId: message.id, recipients: notables.length }, 'undeliverable notification dropped');
+      }
+    }
+    return notifications.length === 0 ? undefined : notifications;
+  }
+
+  async #notifyOf(message: SpooledMessage, notables: readonly Notable[]): Promise<Notification | undefined> {
+    let body = UNREADABLE;
+    try {
+      body = this.#due.body(message);
+    } catch (error) {
+      this.#log.error({ err: error, spoolId: message.id }, 'body not readable');
+    }
+    try {
+      return await this.#notifying.notify(message, body, notables);
+    } catch (error) {
+      this.#log.error({ err: error, spoolId: message.id }, 'notification not composed');
+      return undefined;
+    }
+  }
+}

@@ -1,0 +1,345 @@
+/**
+ * One mail transaction on a connection: MAIL, RCPT, DATA, the body, the answer; in LMTP one answer a recipient
+ * (RFC 5321 §3.3, RFC 2033 §4.2). With PIPELINING the whole envelope leaves in one write (RFC 2920).
+ */
+import type { Outcome } from '../mail/attempt.ts';
+import { reply, type SmtpReply } from '../mail/reply.ts';
+import { mailCommand, rcptCommand } from './envelope-commands.ts';
+import { readReply, sessionFailure } from './network-replies.ts';
+import type { ConnectionLost, Exchange, SmtpConnection } from './smtp-connection.ts';
+import type { Transaction } from './transaction.ts';
+
+/** What came of it. */
+export interface ExchangeReport {
+  /** One a recipient, in their order. */
+  readonly outcomes: readonly Outcome[];
+  /** MAIL got an answer; without one a kept connection was dead already, and nothing of the message has left us. */
+  readonly answered: boolean;
+  /** The end of DATA was refused for good with several recipients, who share this outcome: which one is meant is not known (C4). */
+  readonly refusedTogether: Outcome | undefined;
+}
+
+const RESET = 0;
+const MAIL = 1;
+const RCPT = 2;
+const DATA = 3;
+const BODY = 4;
+const END = 5;
+const NOTHING = 6;
+type Step = 0 | 1 | 2 | 3 | 4 | 5 | 6;
+const WAITING_FOR = ['RSET', 'MAIL FROM', 'RCPT TO', 'DATA', 'sending the message', 'the end of DATA', 'an empty DATA'] as const;
+
+/** Bodies up to here leave in one write; longer ones in slices, so that a stuck peer is seen by the block. */
+const SLICE = 256 * 1024;
+const DOT = Buffer.from('.\r\n');
+const CRLF_DOT = Buffer.from('\r\n.\r\n');
+const CR = 13;
+const LF = 10;
+
+export class MailExchange implements Exchange {
+  readonly #connection: SmtpConnection;
+  readonly #host: string;
+  readonly #transaction: Transaction;
+  readonly #done: (report: ExchangeReport) => void;
+  readonly #outcomes: (Outcome | undefined)[];
+  readonly #transactionEnds: number;
+  #step: Step = MAIL;
+  /** The recipient whose answer comes next. */
+  #next = 0;
+  #accepted = 0;
+  #answered = false;
+  #refusedTogether: Outcome | undefined;
+  #mailRefusal: SmtpReply | undefined;
+  /** The kernel has all octets, the final dot too: from here on the peer may have the message (RFC 1047). */
+  #dotLeft = false;
+
+  constructor(connection: SmtpConnection, host: string, transaction: Transaction, done: (report: ExchangeReport) => void) {
+    this.#connection = connection;
+    this.#host = host;
+    this.#transaction = transaction;
+    this.#done = done;
+    this.#outcomes = new Array<Outcome | undefined>(transaction.recipients.length).fill(undefined);
+    this.#transactionEnds = connection.now() + connection.deadlines.transaction;
+  }
+
+  /** Sends what can be sent before the first answer. */
+  start(): void {
+    const connection = this.#connection;
+    connection.begin(this);
+    this.#step = connection.needsReset ? RESET : MAIL;
+    this.#wait(connection.deadlines.mail);
+    let lines = this.#step === RESET ? 'RSET\r\n' : '';
+    if (connection.pipelining || this.#step === MAIL) lines += mailCommand(connection, this.#transaction);
+    if (connection.pipelining) {
+      for (const recipient of this.#transaction.recipients) lines += rcptCommand(connection, recipient);
+      lines += 'DATA\r\n';
+    }
+    this.#send(lines);
+  }
+
+  onReply(wire: string): void {
+    const kind = wire.charCodeAt(0) - 48;
+    if (kind < 2 || kind > 5 || (kind === 3 && this.#step !== DATA)) {
+      this.#connection.abort({
+        code: 'EPROTOCOL',
+        message: `not an answer to ${WAITING_FOR[this.#step]}: ${wire.slice(0, 100)}`,
+      });
+      return;
+    }
+    // RFC 5321 §3.8: the peer closes, whatever the command; no further answers come. Not of a reused connection's first
+    // command alone: that one timed out while it was kept.
+    if (wire.startsWith('421')) {
+      this.#connection.abort({ code: 'ECLOSED', message: 'service closing', reply: wire });
+      return;
+    }
+    switch (this.#step) {
+      case RESET:
+        this.#connection.needsReset = false;
+        this.#step = MAIL;
+        this.#wait(this.#connection.deadlines.mail);
+        if (!this.#connection.pipelining) this.#send(mailCommand(this.#connection, this.#transaction));
+        return;
+      case MAIL:
+        this.#answered = true;
+        if (kind !== 2) this.#mailRefusal = readReply(wire);
+        this.#step = RCPT;
+        if (this.#mailRefusal !== undefined && !this.#connection.pipelining) this.#refuseAll(this.#mailRefusal);
+        else this.#nextRecipient();
+        return;
+      case RCPT:
+        if (kind === 2) this.#accepted++;
+        else this.#outcomes[this.#next] = refusal(readReply(wire));
+        this.#next++;
+        this.#nextRecipient();
+        return;
+      case DATA:
+        this.#answerToData(kind, wire);
+        return;
+      case BODY:
+        this.#answerBeforeTheDot(kind, wire);
+        return;
+      case END:
+        this.#answerToTheDot(kind, wire);
+        return;
+      case NOTHING:
+        this.#finish();
+        return;
+    }
+  }
+
+  #nextRecipient(): void {
+    const { recipients } = this.#transaction;
+    const { deadlines, pipelining } = this.#connection;
+    const recipient = recipients[this.#next];
+    if (recipient !== undefined) {
+      this.#wait(deadlines.rcpt);
+      if (!pipelining) this.#send(rcptCommand(this.#connection, recipient));
+      return;
+    }
+    if (this.#accepted === 0 && !pipelining) {
+      this.#connection.needsReset = true;
+      this.#finish();
+      return;
+    }
+    this.#step = DATA;
+    this.#wait(deadlines.data);
+    if (!pipelining) this.#send('DATA\r\n');
+  }
+
+  #answerToData(kind: number, wire: string): void {
+    const connection = this.#connection;
+    if (this.#mailRefusal !== undefined || this.#accepted === 0) {
+      if (kind <= 3 && this.#mailRefusal !== undefined) {
+        // a peer that refuses the sender and takes DATA cannot be trusted with an empty message
+        const refused = this.#mailRefusal;
+        this.#refuseAll(refused);
+        connection.abort({ code: 'EPROTOCOL', message: 'DATA taken after MAIL was refused' });
+      } else if (kind <= 3) {
+        // RFC 2920 §3.1: DATA may be taken with no valid recipient; the empty message goes to nobody
+        this.#step = NOTHING;
+        this.#wait(connection.deadlines.final);
+        connection.command('.\r\n');
+      } else {
+        connection.needsReset = true;
+        if (this.#mailRefusal === undefined) this.#finish();
+        else this.#refuseAll(this.#mailRefusal);
+      }
+      return;
+    }
+    if (kind > 3) {
+      connection.needsReset = true;
+      this.#settleRest(refusal(readReply(wire)));
+      this.#finish();
+      return;
+    }
+    this.#next = 0;
+    this.#step = BODY;
+    const { bytes, length } = this.#transaction.body;
+    this.#wait(connection.deadlines.block);
+    if (bytes === undefined || bytes.length !== length || length > SLICE) {
+      void this.#stream();
+      return;
+    }
+    this.#writeEnd(bytes);
+  }
+
+  /** The last octets of the body and the final dot, in one go. `before` is the octet in front of them. */
+  #writeEnd(last: Buffer, before = LF): void {
+    const socket = this.#connection._socket;
+    const { length } = last;
+    const lineEnded = length === 0 || (last[length - 1] === LF && (length > 1 ? last[length - 2] : before) === CR);
+    socket.cork();
+    if (length > 0) socket.write(last);
+    socket.write(lineEnded ? DOT : CRLF_DOT, this.#onDotWritten);
+    socket.uncork();
+    this.#step = END;
+    this.#wait(this.#connection.deadlines.final);
+  }
+
+  readonly #onDotWritten = (error?: Error | null): void => {
+    if (error === null || error === undefined) this.#dotLeft = true;
+  };
+
+  async #stream(): Promise<void> {
+    const { body } = this.#transaction;
+    const connection = this.#connection;
+    let sent = 0;
+    let last: Buffer = Buffer.alloc(0);
+    let before = LF;
+    try {
+      for await (const chunk of body.bytes === undefined ? body.chunks() : slices(body.bytes)) {
+        if (this.#step !== BODY) return; // answered or lost meanwhile
+        if (chunk.length === 0) continue;
+        sent += chunk.length;
+        if (sent > body.length) break;
+        // one chunk behind, so that the end leaves together with the dot, and only once all octets are there
+        const flowing = last.length === 0 || connection._socket.write(last);
+        before = last.at(-1) ?? LF;
+        last = chunk;
+        if (!flowing) await this.#drained();
+        this.#wait(connection.deadlines.block);
+      }
+    } catch {
+      sent = -1;
+    }
+    if (this.#step !== BODY) return;
+    if (sent !== body.length) {
+      // a message that ends short would be taken as whole (reliability.md 3): the dot is never sent
+      this.#settleRest({
+        kind: 'deferred',
+        reply: reply(451, '4.3.0', 'the message could not be read whole from the spool'),
+        cause: 'answer',
+      });
+      connection.abort({ code: 'ESPOOL', message: 'the message could not be read whole from the spool' });
+      return;
+    }
+    this.#writeEnd(last, before);
+  }
+
+  /** Resolves when the socket takes more, or is gone. */
+  #drained(): Promise<void> {
+    const socket = this.#connection._socket;
+    return new Promise((resolve) => {
+      const go = (): void => {
+        socket.off('drain', go);
+        socket.off('close', go);
+        resolve();
+      };
+      socket.on('drain', go);
+      socket.on('close', go);
+      if (socket.destroyed) go();
+    });
+  }
+
+  /** The peer answers while we send: it has made up its mind, and where its commands begin again is not known. */
+  #answerBeforeTheDot(kind: number, wire: string): void {
+    if (kind >= 4) this.#settleRest(refusal(readReply(wire)));
+    this.#connection.abort({ code: 'EPROTOCOL', message: 'answered before the end of the message' });
+  }
+
+  #answerToTheDot(kind: number, wire: string): void {
+    const answer = readReply(wire);
+    const outcome: Outcome = kind === 2 ? { kind: 'relayed', reply: answer } : refusal(answer);
+    if (!this.#connection.lmtp) {
+      if (outcome.kind === 'failed' && this.#accepted > 1) this.#refusedTogether = outcome;
+      this.#settleRest(outcome);
+      this.#finish();
+      return;
+    }
+    this.#outcomes[this.#undecided()] = outcome;
+    if (--this.#accepted === 0) this.#finish();
+  }
+
+  #undecided(): number {
+    while (this.#outcomes[this.#next] !== undefined) this.#next++;
+    return this.#next;
+  }
+
+  onLost(lost: ConnectionLost): void {
+    const { length } = this.#outcomes;
+    if (this.#undecidedRemain()) {
+      const behind = this.#step === END && this.#dotLeft;
+      const what = behind ? 'after the final dot, it may have the message' : WAITING_FOR[this.#step];
+      // A 421 and a connection that died before MAIL was answered say nothing of this message. Any later loss may be
+      // the message's own doing: it must not count against the way.
+      const cause = lost.reply !== undefined || !this.#answered ? 'connection' : 'answer';
+      const outcome: Outcome = {
+        kind: 'deferred',
+        reply: this.#mailRefusal ?? sessionFailure(this.#host, what, lost),
+        cause,
+        ...(behind && lost.reply === undefined ? { possibleDuplicate: true as const } : {}),
+      };
+      const settled = this.#mailRefusal === undefined ? outcome : refusal(this.#mailRefusal);
+      for (let i = 0; i < length; i++) this.#outcomes[i] ??= settled;
+    }
+    this.#report();
+  }
+
+  #undecidedRemain(): boolean {
+    return this.#outcomes.includes(undefined);
+  }
+
+  #refuseAll(answer: SmtpReply): void {
+    this.#outcomes.fill(refusal(answer));
+    this.#connection.needsReset = true;
+    this.#finish();
+  }
+
+  #settleRest(outcome: Outcome): void {
+    const outcomes = this.#outcomes;
+    for (let i = 0; i < outcomes.length; i++) outcomes[i] ??= outcome;
+  }
+
+  #finish(): void {
+    this.#connection.end();
+    this.#report();
+  }
+
+  #report(): void {
+    this.#step = NOTHING;
+    this.#done({
+      outcomes: this.#outcomes as Outcome[],
+      answered: this.#answered,
+      refusedTogether: this.#refusedTogether,
+    });
+  }
+
+  #send(lines: string): void {
+    this.#connection.command(lines, this.#transaction.smtputf8 ? 'utf8' : 'latin1');
+  }
+
+  #wait(milliseconds: number): void {
+    const at = this.#connection.now() + milliseconds;
+    this.#connection.deadline = at < this.#transactionEnds ? at : this.#transactionEnds;
+  }
+}
+
+function refusal(answer: SmtpReply): Outcome {
+  return answer.code >= 500
+    ? { kind: 'failed', reply: answer, cause: 'answer' }
+    : { kind: 'deferred', reply: answer, cause: 'answer' };
+}
+
+function* slices(bytes: Buffer): Generator<Buffer> {
+  for (let start = 0; start < bytes.length; start += SLICE) yield bytes.subarray(start, start + SLICE);
+}

@@ -1,0 +1,154 @@
+/**
+ * Delivery into Maildirs: one folder a recipient under the connector's path, named by its address. A message is written
+ * whole and synced in tmp/, then renamed into new/, and that directory is synced (cr.yp.to/proto/maildir.html; Linux
+ * does not make names durable by itself).
+ */
+import { randomBytes } from 'node:crypto';
+import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Mailbox, mailboxKey } from '../mail/address.ts';
+import type { Attempt, Outcome } from '../mail/attempt.ts';
+import { formatReversePath, type ReversePath } from '../mail/envelope.ts';
+import { reply } from '../mail/reply.ts';
+import type { SpooledBody } from '../mail/spooled.ts';
+import type { TlsEvidence } from '../mail/tls.ts';
+import type { Clock } from '../platform/clock.ts';
+import { DirectorySync, makeDirectory } from '../platform/files.ts';
+import type { Transaction } from './transaction.ts';
+import { WireDecoder } from './wire-decoder.ts';
+
+const NOT_TRIED: TlsEvidence = { result: 'not-tried' };
+const LONGEST_NAME = 255; // octets of a file name on every file system we know
+
+export class MaildirTransport {
+  readonly #hostname: string;
+  readonly #clock: Clock;
+  readonly #folders = new Map<string, DirectorySync>();
+  #deliveries = 0;
+
+  constructor(hostname: string, clock: Clock) {
+    this.#hostname = hostname.replaceAll('/', '\\057').replaceAll(':', '\\072');
+    this.#clock = clock;
+  }
+
+  /** Never rejects: what the disk says is an outcome. */
+  async deliver(root: string, transaction: Transaction): Promise<readonly Attempt[]> {
+    const attempts: Attempt[] = [];
+    for (const { address } of transaction.recipients) {
+      const started = this.#clock.monotonic();
+      const outcome = await this.#store(root, transaction, address);
+      const durationMs = Math.round(this.#clock.monotonic() - started);
+      attempts.push({ outcome, tls: NOT_TRIED, durationMs, dsnPassedOn: false, finalDelivery: true });
+    }
+    return attempts;
+  }
+
+  async #store(root: string, { sender, body }: Transaction, recipient: Mailbox): Promise<Outcome> {
+    const name = folderName(recipient);
+    if (name === undefined) {
+      return { kind: 'failed', reply: reply(553, '5.1.3', 'the address cannot name a mail folder'), cause: 'answer' };
+    }
+    const folder = join(root, name);
+    try {
+      const arrivals = this.#arrivals(folder);
+      const file = this.#uniqueName();
+      const draft = join(folder, 'tmp', file);
+      const whole = await writeDraft(draft, sender, recipient, body);
+      if (!whole) {
+        await unlink(draft);
+        return {
+          kind: 'deferred',
+          reply: reply(451, '4.3.0', 'the message could not be read whole from the spool'),
+          cause: 'answer',
+        };
+      }
+      // a crash before this line leaves a file in tmp/ that no reader sees; after the sync the message stays
+      await rename(draft, join(folder, 'new', file));
+      await arrivals.sync();
+      return { kind: 'relayed', reply: reply(250, '2.0.0', `stored as ${file}`) };
+    } catch (error) {
+      return { kind: 'deferred', reply: diskReply(error as NodeJS.ErrnoException), cause: 'connection' };
+    }
+  }
+
+  /** Makes the folder where it is missing; returns what makes names in its new/ durable. */
+  #arrivals(folder: string): DirectorySync {
+    for (const part of ['tmp', 'cur', 'new']) makeDirectory(join(folder, part));
+    let arrivals = this.#folders.get(folder);
+    if (arrivals === undefined) {
+      if (this.#folders.size >= 10_000) this.#folders.clear();
+      arrivals = new DirectorySync(join(folder, 'new'));
+      this.#folders.set(folder, arrivals);
+    }
+    return arrivals;
+  }
+
+  #uniqueName(): string {
+    const now = this.#clock.now();
+    const microseconds = Math.floor((now % 1_000) * 1_000);
+    return `${Math.floor(now / 1_000)}.M${microseconds}P${process.pid}Q${++this.#deliveries}R${randomBytes(4).toString('hex')}.${this.#hostname}`;
+  }
+}
+
+/**
+ * The folder of a recipient: its key, what is not plain in it percent-encoded. An address with a slash or a control
+ * character names no folder, nor does one that is too long.
+ */
+export function folderName(recipient: Mailbox): string | undefined {
+  const key = mailboxKey(recipient);
+  if (/[/\u0000-\u001f\u007f]/.test(key) || key.startsWith('.')) return undefined;
+  const name = key.replace(/[^a-z0-9@._+-]/gu, (character) => encodeURIComponent(character).replace(/^[^%]$/, percent));
+  return Buffer.byteLength(name) > LONGEST_NAME ? undefined : name;
+}
+
+const percent = (character: string): string => `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`;
+
+/** Writes and syncs; `false` where the body ends short. */
+async function writeDraft(path: string, sender: ReversePath, recipient: Mailbox, body: SpooledBody): Promise<boolean> {
+  const file = await open(path, 'wx', 0o600);
+  try {
+    await file.write(Buffer.from(`Return-Path: <${formatReversePath(sender)}>\nDelivered-To: ${recipient.address}\n`));
+    const octets = await writeBody(file, body);
+    if (octets !== body.length) return false;
+    await file.sync();
+    return true;
+  } finally {
+    await file.close();
+  }
+}
+
+async function writeBody(file: FileHandle, body: SpooledBody): Promise<number> {
+  const decoder = new WireDecoder();
+  let octets = 0;
+  if (body.bytes !== undefined) {
+    octets = body.bytes.length;
+    await writeAll(file, decoder.decode(body.bytes));
+  } else {
+    try {
+      for await (const chunk of body.chunks()) {
+        octets += chunk.length;
+        await writeAll(file, decoder.decode(chunk));
+      }
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).syscall === 'write') throw error;
+      return -1; // the spool's own trouble
+    }
+  }
+  await writeAll(file, decoder.end());
+  return octets;
+}
+
+async function writeAll(file: FileHandle, octets: Buffer): Promise<void> {
+  for (let at = 0; at < octets.length; ) at += (await file.write(octets, at)).bytesWritten;
+}
+
+function diskReply({ code = 'EIO' }: NodeJS.ErrnoException) {
+  switch (code) {
+    case 'ENOSPC':
+      return reply(452, '4.3.1', 'the mail folder has no space left');
+    case 'EDQUOT':
+      return reply(452, '4.2.2', 'the mail folder is over its quota');
+    default:
+      return reply(451, '4.3.0', `the mail folder cannot be written (${code})`);
+  }
+}

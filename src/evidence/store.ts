@@ -1,0 +1,111 @@
+/** The evidence store as its worker sees it: day files to write to, with the rule that a batch counts once. */
+import { makeDirectory } from '../platform/files.ts';
+import { DayWriter } from './day-file.ts';
+import { dayOf, dropOldDays, fileOf, startOf } from './days.ts';
+import { timeOf } from './keys.ts';
+import type { OutboxBatch } from './ports.ts';
+
+const DAY_MS = 86_400_000;
+
+export interface StoreSettings {
+  readonly directory: string;
+  readonly keepDays: number;
+}
+
+/** What of one transaction goes into one day. */
+interface Share {
+  readonly lines: string[];
+  readonly times: number[];
+  readonly sequences: number[];
+}
+
+export class Store implements Disposable {
+  readonly #settings: StoreSettings;
+  readonly #open = new Map<string, DayWriter>();
+  #today = '';
+
+  constructor(settings: StoreSettings) {
+    this.#settings = settings;
+    makeDirectory(settings.directory);
+  }
+
+  /**
+   * Writes batches, one transaction a day they touch. After it returned all are on disk. A crash between two days'
+   * commits leaves the batch in the outbox; the replay then writes only what is missing.
+   */
+  insert(batches: readonly OutboxBatch[], now: number): void {
+    for (const [day, share] of this.#sharesByDay(batches, now)) {
+      const writer = this.#writer(day);
+      writer.transaction(() => {
+        const fresh = share.sequences.some((sequence) => writer.hasBatch(sequence))
+          ? this.#withoutKnown(writer, batches, day, now)
+          : share;
+        writer.insert(fresh.lines, fresh.times);
+        writer.noteBatches(fresh.sequences);
+      });
+    }
+    const today = dayOf(now);
+    if (today !== this.#today) this.#turnOver(today, now);
+  }
+
+  #sharesByDay(batches: readonly OutboxBatch[], now: number): Map<string, Share> {
+    const shares = new Map<string, Share>();
+    let share: Share = { lines: [], times: [], sequences: [] };
+    let from = 0;
+    let until = 0;
+    for (const { sequence, lines } of batches) {
+      for (const line of lines.split('\n')) {
+        if (line === '') continue;
+        const time = timeOf(line, now);
+        if (time < from || time >= until) {
+          const day = dayOf(time);
+          from = startOf(day);
+          until = from + DAY_MS;
+          share = shares.get(day) ?? { lines: [], times: [], sequences: [] };
+          shares.set(day, share);
+        }
+        share.lines.push(line);
+        share.times.push(time);
+        if (share.sequences.at(-1) !== sequence) share.sequences.push(sequence);
+      }
+    }
+    return shares;
+  }
+
+  /** The slow way, after a crash: leaves out the batches that this day has. */
+  #withoutKnown(writer: DayWriter, batches: readonly OutboxBatch[], day: string, now: number): Share {
+    const unknown = batches.filter(({ sequence, lines }) => {
+      if (!writer.hasBatch(sequence)) return true;
+      // An outbox that began anew (a spool that was deleted) counts from the start again: the same sequence, other records
+      const first = lines.split('\n').find((line) => line !== '' && dayOf(timeOf(line, now)) === day);
+      return first !== undefined && !writer.hasRecord(first);
+    });
+    return this.#sharesByDay(unknown, now).get(day) ?? { lines: [], times: [], sequences: [] };
+  }
+
+  #writer(day: string): DayWriter {
+    let writer = this.#open.get(day);
+    if (writer === undefined) {
+      writer = new DayWriter(fileOf(this.#settings.directory, day));
+      this.#open.set(day, writer);
+    }
+    return writer;
+  }
+
+  /** A new day: opens its file, closes the others, drops those that are too old. */
+  #turnOver(today: string, now: number): void {
+    this.#writer(today);
+    this.#today = today;
+    for (const [day, writer] of this.#open) {
+      if (day === today) continue;
+      writer[Symbol.dispose]();
+      this.#open.delete(day);
+    }
+    dropOldDays(this.#settings.directory, this.#settings.keepDays, now);
+  }
+
+  [Symbol.dispose](): void {
+    for (const writer of this.#open.values()) writer[Symbol.dispose]();
+    this.#open.clear();
+  }
+}

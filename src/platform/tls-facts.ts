@@ -1,0 +1,106 @@
+/** The TLS facts of a socket, of either side, in the words of the event record (mail/tls.ts). */
+import type { X509Certificate } from 'node:crypto';
+import type { TLSSocket } from 'node:tls';
+import type { PeerCertificate, TlsEvidence } from '../mail/tls.ts';
+
+/** What a socket can tell by itself; how the message went (`result`) and the ladder are its user's to say. */
+export type TlsFacts = Omit<TlsEvidence, 'result' | 'ladder'>;
+
+const known = new WeakMap<TLSSocket, TlsFacts>();
+
+/**
+ * The facts of a socket whose handshake is done. Read once per socket and remembered, so that every message on a kept
+ * connection costs one look-up; ask while it is open, for a closed socket that was never asked knows nothing.
+ * What cannot be known is absent (design.md P9): a server is not told the group of the key exchange.
+ */
+export function tlsEvidence(socket: TLSSocket): TlsFacts {
+  const before = known.get(socket);
+  if (before !== undefined) return before;
+  const facts = read(socket);
+  known.set(socket, facts);
+  return facts;
+}
+
+function read(socket: TLSSocket): TlsFacts {
+  const facts: { -readonly [K in keyof TlsFacts]: TlsFacts[K] } = {};
+  const protocol = socket.getProtocol();
+  if (protocol !== null && protocol !== 'unknown') facts.protocol = protocol;
+  const cipher = protocol === null ? undefined : socket.getCipher();
+  if (cipher !== undefined) {
+    facts.cipher = cipher.name;
+    const bits = cipherBits(cipher.name);
+    if (bits !== undefined) facts.bits = bits;
+  }
+  const group = keyExchange(socket, cipher?.name);
+  if (group !== undefined) facts['key-exchange'] = group;
+  const certificate = socket.getPeerX509Certificate();
+  if (certificate !== undefined) {
+    facts['peer-certificate'] = describe(certificate);
+    const error = verificationError(socket, certificate);
+    facts.verified = error === undefined;
+    if (error !== undefined) facts['verification-error'] = error;
+  }
+  return facts;
+}
+
+function keyExchange(socket: TLSSocket, cipher: string | undefined): string | undefined {
+  // null on the server's side; {} where the exchange is not ephemeral
+  const info = socket.getEphemeralKeyInfo() as { type?: string; name?: string; size?: number } | null;
+  if (info?.name !== undefined) return info.name;
+  if (info?.type !== undefined) return info.size === undefined ? info.type : `${info.type}-${info.size}`;
+  const named = cipher === undefined ? null : /^(ECDHE|DHE)-/.exec(cipher); // before TLS 1.3 the suite names the kind
+  return named?.[1];
+}
+
+function verificationError(socket: TLSSocket, certificate: X509Certificate): string | undefined {
+  if (!socket.authorized) {
+    const error: unknown = socket.authorizationError;
+    if (typeof error === 'string') return error;
+    return error instanceof Error ? ((error as NodeJS.ErrnoException).code ?? error.message) : 'UNVERIFIED';
+  }
+  // Node does not look at the name again when a client resumes a session, so it would call a certificate right that the
+  // full handshake called wrong.
+  const name: unknown = (socket as { servername?: unknown }).servername;
+  const isClient = socket.getEphemeralKeyInfo() !== null;
+  if (isClient && socket.isSessionReused() && typeof name === 'string' && certificate.checkHost(name) === undefined) {
+    return 'ERR_TLS_CERT_ALTNAME_INVALID';
+  }
+  return undefined;
+}
+
+function describe(certificate: X509Certificate): PeerCertificate {
+  return {
+    subject: oneLine(certificate.subject),
+    issuer: oneLine(certificate.issuer),
+    names: certificateNames(certificate),
+    'valid-to': certificate.validToDate.toISOString(),
+    sha256: certificate.fingerprint256.replaceAll(':', '').toLowerCase(),
+  };
+}
+
+/** Node writes one attribute a line, and nothing at all for an empty name. */
+function oneLine(name: string | undefined): string {
+  return (name ?? '').replaceAll('\n', ', ');
+}
+
+/** DNS names of subjectAltName; without any, the common name (RFC 6125 §6.4.4). Lower case. */
+export function certificateNames(certificate: X509Certificate): string[] {
+  const names: string[] = [];
+  // Node quotes an entry that holds a comma or a quote as a JSON string: such a thing is no DNS name
+  for (const entry of certificate.subjectAltName?.split(', ') ?? []) {
+    if (entry.startsWith('DNS:') && !entry.startsWith('DNS:"')) names.push(entry.slice(4).toLowerCase());
+  }
+  if (names.length > 0) return names;
+  const common = /^CN=(.+)$/m.exec(certificate.subject ?? '')?.[1];
+  return common === undefined ? [] : [common.toLowerCase()];
+}
+
+/** The strength of a suite by its OpenSSL or IANA name; `undefined` for one we do not know. */
+export function cipherBits(name: string): number | undefined {
+  if (/(?:AES|CAMELLIA|ARIA)_?-?256|CHACHA20|GOST/.test(name)) return 256;
+  if (/(?:AES|CAMELLIA|ARIA)_?-?128|RC4|SEED|IDEA/.test(name)) return 128;
+  if (/3DES|DES-CBC3/.test(name)) return 168;
+  if (/DES/.test(name)) return 56;
+  if (/NULL/.test(name)) return 0;
+  return undefined;
+}

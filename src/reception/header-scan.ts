@@ -1,0 +1,133 @@
+/** Reads the header of a message as it streams by, within bounds (design.md D11). It changes nothing and never fails. */
+
+/** Octets of header that are looked at; what follows counts as body. */
+const HEADER_LIMIT = 256 * 1024;
+/** Octets of one field that are kept. */
+const FIELD_LIMIT = 8 * 1024;
+const MESSAGE_ID_LIMIT = 998;
+
+export interface HeaderScanSettings {
+  /** All our own names, lower case (G8). */
+  readonly relayNames: readonly string[];
+  /** Header fields, names in lower case, and the values that prove our own tenant (C1). */
+  readonly tenantHeaders: ReadonlyMap<string, string>;
+}
+
+/** Takes the chunks of one message in wire form, until `done`. */
+export class HeaderScan {
+  done = false;
+  /** Value of the first Message-ID field. */
+  messageId: string | undefined;
+  /** Received fields. */
+  received = 0;
+  /** Received fields whose `by` names one of our own names. */
+  ownHops = 0;
+
+  private readonly settings: HeaderScanSettings;
+  private readonly proofs = new Map<string, boolean>();
+  /** The field being read, unfolded as far as it came; '' for one that is of no interest. */
+  private field = '';
+  /** A line whose end has not come. */
+  private partial = '';
+  private seen = 0;
+
+  constructor(settings: HeaderScanSettings) {
+    this.settings = settings;
+  }
+
+  /** All configured fields are there with their values, and none with another. */
+  get tenantProof(): boolean {
+    const { tenantHeaders } = this.settings;
+    if (tenantHeaders.size === 0) return false;
+    for (const name of tenantHeaders.keys()) if (this.proofs.get(name) !== true) return false;
+    return true;
+  }
+
+  take(chunk: Buffer): void {
+    if (this.done) return;
+    const blank = chunk.indexOf('\r\n\r\n');
+    const end = Math.min(blank < 0 ? chunk.length : blank + 4, HEADER_LIMIT - this.seen);
+    this.seen += end;
+    const text = this.partial + chunk.toString('latin1', 0, end);
+    let start = 0;
+    for (;;) {
+      const lf = text.indexOf('\n', start);
+      if (lf < 0) break;
+      this.line(text, start, text.charCodeAt(lf - 1) === 13 ? lf - 1 : lf);
+      if (this.done) return;
+      start = lf + 1;
+    }
+    if (this.seen >= HEADER_LIMIT) this.end();
+    else this.partial = start < text.length ? text.slice(start, start + FIELD_LIMIT) : '';
+  }
+
+  /** The message is over. */
+  end(): void {
+    if (this.done) return;
+    this.finishField();
+    this.done = true;
+    this.partial = '';
+  }
+
+  private line(text: string, start: number, end: number): void {
+    if (end <= start) {
+      this.end();
+      return;
+    }
+    const first = text.charCodeAt(start);
+    if (first === 32 || first === 9) {
+      if (this.field !== '' && this.field.length < FIELD_LIMIT) this.field += text.slice(start, Math.min(end, start + FIELD_LIMIT));
+      return;
+    }
+    if (this.field !== '') this.finishField();
+    // r, m, or the first letter of a field that a tenant proves itself by
+    const letter = first | 32;
+    if (letter === 114 || letter === 109 || this.settings.tenantHeaders.size > 0) {
+      this.field = text.slice(start, Math.min(end, start + FIELD_LIMIT));
+    }
+  }
+
+  private finishField(): void {
+    const field = this.field;
+    this.field = '';
+    const colon = field.indexOf(':');
+    if (colon < 1) return;
+    const name = field.slice(0, colon).trimEnd().toLowerCase();
+    if (name === 'received') {
+      this.received += 1;
+      if (namesBy(field, this.settings.relayNames)) this.ownHops += 1;
+    } else if (name === 'message-id') {
+      if (this.messageId === undefined) {
+        const value = field.slice(colon + 1).replace(/[\u0000-\u001f\u007f]/g, ' ').trim();
+        if (value !== '') this.messageId = value.slice(0, MESSAGE_ID_LIMIT);
+      }
+    } else {
+      const expected = this.settings.tenantHeaders.get(name);
+      if (expected === undefined) return;
+      const same = field.slice(colon + 1).trim().toLowerCase() === expected.toLowerCase();
+      this.proofs.set(name, same && this.proofs.get(name) !== false);
+    }
+  }
+}
+
+/** Whether the `by` of a Received field (RFC 5321 §4.4) is one of these names; comments do not count. */
+function namesBy(field: string, names: readonly string[]): boolean {
+  const lower = field.toLowerCase();
+  if (!names.some((name) => lower.includes(name))) return false;
+  const by = /[\s:]by\s+([^\s;]+)/.exec(withoutComments(lower))?.[1];
+  return by !== undefined && names.includes(by.endsWith('.') ? by.slice(0, -1) : by);
+}
+
+function withoutComments(text: string): string {
+  let out = '';
+  let depth = 0;
+  for (let i = 0; i < text.length; i++) {
+    const c = text[i];
+    if (c === '\\' && depth > 0) i += 1;
+    else if (c === '(') depth += 1;
+    else if (c === ')' && depth > 0) depth -= 1;
+    else if (depth === 0) out += c;
+    if (c === ')' && depth === 0) out += ' ';
+  }
+  return out;
+}

@@ -1,0 +1,90 @@
+/** What all sessions of a reception share: its settings made ready, its ports, its time, its counters. */
+import { type Domain, parseDomain } from '../mail/address.ts';
+import type { EventRecord } from '../mail/event.ts';
+import type { Clock } from '../platform/clock.ts';
+import type { Log } from '../platform/logger.ts';
+import type { MessageSettings } from './accept.ts';
+import type { ConnectionLimits } from './connection-limits.ts';
+import { Peers } from './peers.ts';
+import type { EventSink, ReceptionSettings, RecipientAdmission, Spooling } from './ports.ts';
+import type { Session } from './session.ts';
+
+/** The settings as the sessions use them. */
+export interface ReadySettings extends MessageSettings {
+  readonly hostname: string;
+  /** Where `<postmaster>` lives. */
+  readonly domain: Domain;
+  readonly greeting: string;
+  readonly helo: string;
+  readonly ehloInClear: string;
+  readonly ehloInTls: string;
+  readonly peers: Peers;
+  readonly recipients: number;
+  readonly sessionIdle: number;
+}
+
+/** Throws where the hostname or a network is none. */
+export function makeReady(settings: ReceptionSettings): ReadySettings {
+  const { hostname } = settings;
+  const domain = parseDomain(hostname);
+  if (domain === undefined) throw new Error(`not a host name: ${hostname}`);
+  const ehlo = (tls: boolean): string =>
+    [
+      hostname,
+      'PIPELINING',
+      `SIZE ${settings.messageSize}`, // C14: the largest of all routes
+      ...(tls ? [] : ['STARTTLS']),
+      'ENHANCEDSTATUSCODES',
+      '8BITMIME',
+      'DSN',
+    ]
+      .map((line, i, all) => `250${i === all.length - 1 ? ' ' : '-'}${line}`)
+      .join('\r\n');
+  return {
+    hostname,
+    domain,
+    greeting: `220 ${hostname} ESMTP Bridgehead`,
+    helo: `250 ${hostname}`,
+    ehloInClear: ehlo(false),
+    ehloInTls: ehlo(true),
+    peers: new Peers(settings.peers),
+    relayNames: settings.relayNames.map((name) => name.toLowerCase()),
+    tenantHeaders: new Map(Object.entries(settings.tenantHeaders).map(([name, value]) => [name.toLowerCase(), value])),
+    bareLineEnds: settings.bareLineEnds,
+    messageSize: settings.messageSize,
+    recipients: settings.recipients,
+    sessionIdle: settings.sessionIdle,
+  };
+}
+
+/** Milliseconds, unless said otherwise. */
+export interface Deadlines {
+  /** For a TLS handshake. */
+  readonly handshake: number;
+  /** For our own parts to decide or to store; a client waits 5 minutes and more (RFC 5321 §4.5.3.2). */
+  readonly handler: number;
+  /** Between the last word of an idle session and its 421, at shutdown. */
+  readonly goodbye: number;
+  /** The least rate of a message, so that a byte a minute does not hold a session for ever. */
+  readonly octetsPerSecond: number;
+}
+
+export const DEADLINES: Deadlines = { handshake: 30_000, handler: 120_000, goodbye: 500, octetsPerSecond: 500 };
+
+export interface House {
+  settings: ReadySettings;
+  readonly deadlines: Deadlines;
+  readonly admission: RecipientAdmission;
+  readonly spooling: Spooling;
+  readonly events: EventSink;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly limits: ConnectionLimits;
+  /** The clock's monotonic time at the last sweep: near enough for deadlines, and free. */
+  now: number;
+  draining: boolean;
+  accepted: number;
+  rejected: number;
+  record(event: EventRecord): void;
+  left(session: Session): void;
+}

@@ -1,0 +1,20 @@
+/** What routing answers at RCPT, and what a DSN says when the same is found later. */
+import type { Mailbox } from '../mail/address.ts';
+import { reply, type SmtpReply } from '../mail/reply.ts';
+
+export const REPLIES = {
+  taken: reply(250, '2.1.5', 'Recipient ok'),
+  loop: reply(550, '5.4.6', 'Routing loop: this recipient would go back to where the message came from'),
+  noCloud: reply(550, '5.4.4', 'No way to the cloud is set up for this recipient'),
+  tooLarge: reply(552, '5.3.4', 'Message too big for the route of this recipient'),
+  notOurs: reply(550, '5.7.1', 'Relaying denied: we take mail for our own domains only'),
+  routingAddress: reply(550, '5.7.1', 'Relaying denied: write to the address in our own domain'),
+  notPlain: reply(550, '5.7.1', 'Relaying denied: no routes within an address'),
+  unknown: (recipient: Mailbox): SmtpReply => reply(550, '5.1.1', `User unknown: ${recipient.address}`),
+  noConnector: (domain: string): SmtpReply => reply(550, '5.4.4', `No connector for ${domain}`),
+  noConnectorNamed: (name: string): SmtpReply => reply(550, '5.4.4', `No connector ${name} for this recipient`),
+  cannotAsk: reply(450, '4.4.0', 'Cannot ask for this recipient now; please try again'),
+} as const;
+
+/** Whether a reply is that one. */
+export const refuses = (given: SmtpReply, that: SmtpReply): boolean => given === that;

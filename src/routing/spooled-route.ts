@@ -1,0 +1,26 @@
+/** The route of a spooled recipient, decided anew at every attempt (design.md P3). */
+import type { RouteDecision } from '../mail/route.ts';
+import type { SpooledMessage, SpooledRecipient } from '../mail/spooled.ts';
+import type { CompiledRouting } from './compile.ts';
+import { decideRoute } from './decide.ts';
+import type { ActiveDirectory } from './ports.ts';
+
+/** What delivery asks before each attempt. A message without a client's address is our own: it came from no peer. */
+export function routeSpooled(
+  routing: CompiledRouting,
+  directory: ActiveDirectory,
+  message: SpooledMessage,
+  recipient: SpooledRecipient,
+): RouteDecision {
+  const { copyTo, rerouteTo } = recipient;
+  return decideRoute(routing, directory, {
+    recipient: recipient.address,
+    sender: message.sender,
+    origin: message.origin,
+    size: message.size,
+    stage: 'delivery',
+    ours: message.origin.address === undefined,
+    ...(copyTo === undefined ? {} : { copyTo }),
+    ...(rerouteTo === undefined ? {} : { rerouteTo }),
+  });
+}

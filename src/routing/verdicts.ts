@@ -1,0 +1,72 @@
+/** The three ends of a decision: deliver, hold, refuse. */
+import type { SmtpReply } from '../mail/reply.ts';
+import type { Leg, RouteDecision, RouteStep } from '../mail/route.ts';
+import { type Deciding, fits } from './legs.ts';
+import type { AcceptedDomain, DirectoryEntry } from './ports.ts';
+import { REPLIES } from './replies.ts';
+
+/** The decision, and whether the recipient is to be asked for before it is taken (C3). */
+export type Decision = RouteDecision & { readonly verify?: NonNullable<AcceptedDomain['verifyRecipients']> };
+
+const NO_STEPS: readonly RouteStep[] = [];
+const NO_COPIES: readonly Leg[] = [];
+
+export function deliver(
+  deciding: Deciding,
+  entry: DirectoryEntry | undefined,
+  primary: Leg,
+  second: Leg | undefined,
+  reason: string,
+): Decision {
+  const { steps, directory, question } = deciding;
+  if (steps !== undefined) {
+    steps.push({
+      step: 'connector',
+      result: `${primary.connector.name} (${primary.side}), to ${primary.address.address}`,
+      source: `address space for ${primary.address.domain}`,
+    });
+  }
+  // C14: a recipient whose way takes less is refused at once
+  if (!fits(deciding, primary))
+    return refuse(deciding, entry, REPLIES.tooLarge, `${reason}; larger than connector ${primary.connector.name} takes`);
+  const wanted = second === undefined ? deciding.copies : [second, ...(deciding.copies ?? [])];
+  const copies = wanted?.filter((copy) => copy.connector !== primary.connector && fits(deciding, copy)) ?? NO_COPIES;
+  return {
+    kind: 'deliver',
+    route: second === undefined ? primary.side : 'both',
+    primary,
+    copies,
+    reply: REPLIES.taken,
+    reason,
+    directoryVersion: directory.version,
+    canonical: entry?.address ?? question.recipient,
+    steps: steps ?? NO_STEPS,
+  };
+}
+
+export function hold(deciding: Deciding, entry: DirectoryEntry | undefined, heldBy: string, reason: string): Decision {
+  const { steps, directory, question } = deciding;
+  return {
+    kind: 'hold',
+    route: 'hold',
+    heldBy,
+    reply: REPLIES.taken,
+    reason,
+    directoryVersion: directory.version,
+    canonical: entry?.address ?? question.recipient,
+    steps: steps ?? NO_STEPS,
+  };
+}
+
+export function refuse(deciding: Deciding, entry: DirectoryEntry | undefined, answer: SmtpReply, reason: string): Decision {
+  const { steps, directory, question } = deciding;
+  return {
+    kind: 'reject',
+    route: 'reject',
+    reply: answer,
+    reason,
+    directoryVersion: directory.version,
+    canonical: entry?.address ?? question.recipient,
+    steps: steps ?? NO_STEPS,
+  };
+}

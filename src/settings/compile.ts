@@ -1,0 +1,250 @@
+/** Makes the settings that the parts get of the file as it was read. Pure; mistakes were found before. */
+import { basename, dirname, extname, isAbsolute, join, resolve } from 'node:path';
+import { type Domain, mailbox } from '../mail/address.ts';
+import type { Connector, NextHop, TlsMode } from '../mail/route.ts';
+import { connectorFor, sideOf } from './address-spaces.ts';
+import type { SettingsDocument } from './document.ts';
+import type { SettingsFile } from './schema.ts';
+import type { AdminPart, DirectoryPart, DomainPart, ReceptionPart, RulePart, Settings } from './settings.ts';
+
+/** Octets of the original in a DSN: enough to see what it was, little enough for every mailbox. */
+const DSN_EXCERPT = 64 * 1024;
+
+export type PeerNetworks = Readonly<Record<'on-premises' | 'cloud' | 'gateway', readonly string[]>>;
+type ConnectorFile = SettingsFile['connectors'][number];
+
+/** `fileNetworks` holds what the networks-files say. */
+export function compileSettings(raw: SettingsFile, document: SettingsDocument, fileNetworks: PeerNetworks): Settings {
+  const base = dirname(resolve(document.file));
+  const path = (name: string): string => (isAbsolute(name) ? name : resolve(base, name));
+  const dataDirectory = path(raw['data-directory']);
+  const relayNames = [...new Set([raw.hostname, ...(raw['relay-names'] ?? [])])];
+  const routingDomains = raw.cloud['routing-domains'];
+  const connectors = raw.connectors.map((connector) => compileConnector(connector, routingDomains, path));
+  const messageSize = raw.limits['message-size'];
+  const tls =
+    raw.tls.certificate === undefined || raw.tls.key === undefined
+      ? {
+          certificate: join(dataDirectory, 'self-signed.pem'),
+          key: join(dataDirectory, 'self-signed.key'),
+          profile: raw.tls.profile,
+          selfSigned: true,
+        }
+      : { certificate: path(raw.tls.certificate), key: path(raw.tls.key), profile: raw.tls.profile, selfSigned: false };
+  const settings: Settings = {
+    file: resolve(document.file),
+    hostname: raw.hostname,
+    relayNames,
+    dataDirectory,
+    log: raw.log,
+    alerts: { mailTo: raw.alerts['mail-to'], ...given('webhookFile', raw.alerts['webhook-file'], path) },
+    evidence: raw.evidence,
+    tls,
+    reception: { hostname: raw.hostname, relayNames, tls, ...compileReception(raw, fileNetworks, connectors) },
+    routing: {
+      domains: raw.domains.map((domain, index) => compileDomain(domain, connectors, sourceOf(document, ['domains', index]))),
+      connectors,
+      routingDomains,
+      rules: raw.rules.map((rule, index) => compileRule(rule, sourceOf(document, ['rules', index]))),
+      relayTo: {
+        external: ['own'],
+        'on-premises': raw.peers['on-premises']?.['relay-to'] ?? ['own', 'cloud'],
+        cloud: raw.peers.cloud?.['relay-to'] ?? ['own'],
+        gateway: raw.peers.gateway?.['relay-to'] ?? ['own'],
+      },
+      relayNames,
+      ...given('postmaster', raw.postmaster),
+      messageSize,
+    },
+    delivery: {
+      hostname: raw.hostname,
+      relayNames,
+      connectors,
+      retry: raw.queue.retry,
+      expireAfter: raw.queue['expire-after'],
+      warnAfter: raw.queue['warn-after'],
+      dnsServers: raw.dns.servers,
+    },
+    bounce: {
+      hostname: raw.hostname,
+      postmaster: raw.postmaster ?? postmasterAt(raw.domains[0]?.name.name ?? raw.hostname),
+      excerpt: DSN_EXCERPT,
+    },
+    directory: compileDirectory(raw, join(dataDirectory, 'directory'), path),
+    admin: compileAdmin(raw, path),
+  };
+  return deepFreeze(settings);
+}
+
+function compileReception(
+  raw: SettingsFile,
+  fileNetworks: PeerNetworks,
+  connectors: readonly Connector[],
+): Omit<ReceptionPart, 'hostname' | 'relayNames' | 'tls'> {
+  const limits = raw.limits;
+  const peers = (['on-premises', 'cloud', 'gateway'] as const).flatMap((peer) => {
+    const who = raw.peers[peer];
+    return who === undefined
+      ? []
+      : [
+          {
+            peer,
+            networks: [...who.networks, ...fileNetworks[peer]],
+            certificateNames: who['certificate-names'],
+            match: who.match,
+          },
+        ];
+  });
+  return {
+    listeners: raw.listeners.map(({ address, port, tls }) => ({ address, port, tls })),
+    peers,
+    tenantHeaders: raw.cloud.tenant.headers,
+    bareLineEnds: raw['bare-line-ends'],
+    messageSize: Math.max(...connectors.map((connector) => connector.messageSize ?? limits['message-size'])),
+    recipients: limits.recipients,
+    connections: limits.connections,
+    connectionsPerClient: limits['connections-per-client'],
+    sessionIdle: limits['session-idle'],
+    exempt: limits.exempt,
+  };
+}
+
+function compileConnector(raw: ConnectorFile, routingDomains: readonly Domain[], path: (name: string) => string): Connector {
+  const addressSpaces = raw['address-spaces'].map((space) => ({ pattern: space.pattern, cost: space.cost ?? raw.cost ?? 1 }));
+  const nextHop = compileNextHop(raw['next-hop'], path);
+  const noNetwork = nextHop.kind === 'maildir' || (nextHop.kind === 'lmtp' && 'unix' in nextHop.endpoint);
+  const mode: TlsMode = raw.tls.mode ?? (noNetwork ? 'none' : 'opportunistic');
+  return {
+    name: raw.name,
+    side: sideOf(
+      addressSpaces.map((space) => space.pattern),
+      routingDomains,
+    ),
+    addressSpaces,
+    nextHop,
+    tls: {
+      mode,
+      profile: raw.tls.profile,
+      ...given('names', raw.tls.names),
+      ...given('certificate', raw.tls.certificate, path),
+      ...given('key', raw.tls.key, path),
+    },
+    origin: raw.origin,
+    ...given('sourceAddress', raw['source-address']),
+    ...given('helo', raw.helo),
+    ip: raw.ip,
+    connections: raw.connections,
+    ...given('messageSize', raw['message-size']),
+  };
+}
+
+function compileNextHop(raw: ConnectorFile['next-hop'], path: (name: string) => string): NextHop {
+  if (raw['smart-hosts'] !== undefined) return { kind: 'smart-hosts', hosts: raw['smart-hosts'], order: raw.order ?? 'failover' };
+  if (raw.lmtp !== undefined) return { kind: 'lmtp', endpoint: raw.lmtp };
+  if (raw.maildir !== undefined) return { kind: 'maildir', path: path(raw.maildir) };
+  return { kind: 'mx' };
+}
+
+function compileDomain(raw: SettingsFile['domains'][number], connectors: readonly Connector[], source: string): DomainPart {
+  const unknownRecipients = raw['unknown-recipients'] ?? (raw.type === 'authoritative' ? 'reject' : 'on-premises');
+  const own = connectorFor(connectors, raw.name.name, 'external');
+  const written = raw['verify-recipients'];
+  const asked = typeof written === 'object' ? (connectors.find((connector) => connector.name === written.at) ?? own) : own;
+  const speaks = asked !== undefined && (asked.nextHop.kind === 'smart-hosts' || asked.nextHop.kind === 'lmtp');
+  const verify = written !== 'off' && unknownRecipients === 'on-premises' && speaks;
+  return {
+    ...raw.name,
+    type: raw.type,
+    unknownRecipients,
+    ...(verify
+      ? {
+          verifyRecipients: {
+            connector: asked.name,
+            deadline: written?.deadline ?? 5000,
+            onFailure: written?.['on-failure'] ?? 'accept',
+          },
+        }
+      : {}),
+    mx: raw.mx,
+    source,
+  };
+}
+
+function compileRule(raw: SettingsFile['rules'][number], source: string): RulePart {
+  const { connector, reject, 'copy-to': copyTo } = raw.then;
+  const then: RulePart['then'] =
+    connector !== undefined
+      ? { kind: 'connector', connector }
+      : reject !== undefined
+        ? { kind: 'reject', reply: reject }
+        : copyTo !== undefined
+          ? { kind: 'copy-to', connector: copyTo }
+          : { kind: 'hold' };
+  return {
+    ...given('recipient', raw.when.recipient),
+    ...given('sender', raw.when.sender),
+    ...given('peer', raw.when.peer),
+    // oxlint-disable-next-line unicorn/no-thenable -- contract.md's word; nobody awaits a rule
+    then,
+    source,
+  };
+}
+
+/** The name of a source: as written, else the file's name without its ending. */
+export const sourceName = (source: SettingsFile['directory']['sources'][number], index: number): string =>
+  source.name ?? (source.file === undefined ? `source-${index + 1}` : basename(source.file, extname(source.file)));
+
+/** Whether this version reads the source: CSV files. */
+export const isRead = (source: SettingsFile['directory']['sources'][number]): boolean =>
+  source.file !== undefined && !/\.(ldif|ldf|json)$/i.test(source.file);
+
+function compileDirectory(raw: SettingsFile, folder: string, path: (name: string) => string): DirectoryPart {
+  return {
+    sources: raw.directory.sources.flatMap((source, index) =>
+      source.file !== undefined && isRead(source) ? [{ name: sourceName(source, index), file: path(source.file) }] : [],
+    ),
+    folder,
+    domains: raw.domains.map((domain) => domain.name),
+    routingDomains: raw.cloud['routing-domains'],
+    connectors: raw.connectors.map((connector) => connector.name),
+  };
+}
+
+function compileAdmin(raw: SettingsFile, path: (name: string) => string): AdminPart {
+  const { address, port, tls } = raw.admin;
+  const own =
+    tls ??
+    (raw.tls.certificate !== undefined && raw.tls.key !== undefined
+      ? { certificate: raw.tls.certificate, key: raw.tls.key }
+      : undefined);
+  // on loopback clear HTTP is fine unless a certificate is asked for
+  const used = isLoopback(address) ? tls : own;
+  return {
+    address,
+    port,
+    ...given('tokenFile', raw.admin['token-file'], path),
+    ...(used === undefined ? {} : { tls: { certificate: path(used.certificate), key: path(used.key) } }),
+  };
+}
+
+export const isLoopback = (address: string): boolean => address === '::1' || address.startsWith('127.');
+
+function postmasterAt(domain: Domain): NonNullable<ReturnType<typeof mailbox>> {
+  return mailbox('postmaster', domain) ?? { localPart: 'postmaster', domain, address: `postmaster@${domain}` };
+}
+
+const sourceOf = (document: SettingsDocument, path: readonly (string | number)[]): string =>
+  `${basename(document.file)}:${document.locate(path).line}`;
+
+/** A property only where there is a value (exactOptionalPropertyTypes). */
+function given<K extends string, V>(name: K, value: V | undefined, change?: (value: V) => V): { [P in K]?: V } {
+  return (value === undefined ? {} : { [name]: change === undefined ? value : change(value) }) as { [P in K]?: V };
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value);
+    for (const inner of Object.values(value)) deepFreeze(inner);
+  }
+  return value;
+}

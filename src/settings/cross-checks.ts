@@ -1,0 +1,234 @@
+/** What no single setting can tell: whether the settings fit together. Pure; each check names the rule it keeps. */
+import { isWithin } from '../mail/address.ts';
+import { asConnector, connectorFor } from './address-spaces.ts';
+import { isLoopback, isRead, sourceName } from './compile.ts';
+import { checkConnectors } from './connector-checks.ts';
+import type { SettingsDocument } from './document.ts';
+import { checkDomains } from './domain-checks.ts';
+import type { Findings, Mistake, Note, SettingPath } from './mistakes.ts';
+import { sameSocket } from './own-sockets.ts';
+import type { SettingsFile } from './schema.ts';
+
+/** Runs every check on a file that its schema takes. */
+export function crossCheck(raw: SettingsFile, document: SettingsDocument): { mistakes: Mistake[]; notes: Note[] } {
+  const mistakes: Mistake[] = [];
+  const notes: Note[] = [];
+  const findings: Findings = {
+    mistake: (path, problem, remedy) => void mistakes.push(document.mistake(path, problem, remedy)),
+    note: (path, problem, remedy) => void notes.push(document.mistake(path, problem, remedy)),
+  };
+  checkListeners(raw, findings);
+  checkConnectors(raw, findings);
+  checkDomains(raw, findings);
+  checkCloud(raw, findings);
+  checkPeers(raw, findings);
+  checkRules(raw, findings);
+  checkDirectory(raw, findings);
+  checkAdmin(raw, findings);
+  checkPostmaster(raw, findings);
+  noteUnused(raw, findings);
+  return { mistakes, notes };
+}
+
+function checkListeners(raw: SettingsFile, findings: Findings): void {
+  raw.listeners.forEach((listener, index) => {
+    const first = raw.listeners.findIndex((other) => sameSocket(other, listener));
+    if (first >= 0 && first < index) {
+      findings.mistake(
+        ['listeners', index],
+        `listeners[${first}] has port ${listener.port} already`,
+        'Give each listener a port of its own',
+      );
+    }
+    if (sameSocket(raw.admin, listener)) {
+      findings.mistake(
+        ['admin', 'port'],
+        `listeners[${index}] has port ${listener.port} already`,
+        'Give the admin address another port',
+      );
+    }
+  });
+  if (!raw.hostname.includes('.')) {
+    findings.note(
+      ['hostname'],
+      `"${raw.hostname}" has no domain`,
+      'Use the full name that DNS knows, or other servers refuse it (5.7.506)',
+    );
+  }
+  if (raw['relay-names'] !== undefined && !raw['relay-names'].includes(raw.hostname)) {
+    findings.note(
+      ['relay-names'],
+      `the hostname ${raw.hostname} is not among them`,
+      'It is added; write it to keep the list complete',
+    );
+  }
+}
+
+function checkCloud(raw: SettingsFile, findings: Findings): void {
+  const connectors = raw.connectors.map(asConnector);
+  raw.cloud['routing-domains'].forEach((domain, index) => {
+    for (const origin of ['external', 'internal'] as const) {
+      if (connectorFor(connectors, domain, origin) !== undefined) continue;
+      const whose =
+        connectorFor(connectors, domain, origin === 'external' ? 'internal' : 'external') === undefined
+          ? ''
+          : ` for ${origin} mail`;
+      findings.mistake(
+        ['cloud', 'routing-domains', index],
+        `no connector${whose} has ${domain} among its address spaces`,
+        `Add a connector with address-spaces: [${domain}] and next-hop: { mx: true }`,
+      );
+      break;
+    }
+  });
+  if (raw.cloud['routing-domains'].length === 0) {
+    findings.note(
+      ['cloud'],
+      'there is no routing domain, so no recipient can be routed to the cloud',
+      'Set cloud.routing-domains once the tenant exists',
+    );
+  }
+}
+
+function checkPeers(raw: SettingsFile, findings: Findings): void {
+  for (const peer of ['on-premises', 'cloud', 'gateway'] as const) {
+    const who = raw.peers[peer];
+    if (who === undefined) continue;
+    const at = ['peers', peer] as const;
+    who.networks.forEach((network, index) => {
+      if (network.endsWith('/0'))
+        findings.mistake(
+          [...at, 'networks', index],
+          `${network} is everybody`,
+          'Name the addresses of your servers alone, or the relay is open to all',
+        );
+    });
+    const hasNetworks = who.networks.length > 0 || who['networks-file'] !== undefined;
+    const hasNames = who['certificate-names'].length > 0;
+    if (!hasNetworks && !hasNames)
+      findings.mistake([...at], 'nothing says who this is', 'Add networks, networks-file or certificate-names');
+    else if (who.match === 'all' && !(hasNetworks && hasNames)) {
+      findings.mistake(
+        [...at, 'match'],
+        '`all` needs both networks and certificate-names',
+        'Add the missing one, or write match: any',
+      );
+    }
+  }
+  const cloudMay = raw.peers.cloud?.['relay-to'] ?? [];
+  if (cloudMay.some((what) => what !== 'own')) {
+    findings.mistake(
+      ['peers', 'cloud', 'relay-to'],
+      'C1: every tenant comes from the addresses of the cloud, and proof of ours comes only after DATA',
+      'Write relay-to: [own]',
+    );
+  }
+  if (raw.peers.cloud !== undefined && Object.keys(raw.cloud.tenant.headers).length === 0) {
+    findings.note(
+      ['peers', 'cloud'],
+      'mail from the cloud cannot be told to be from our tenant (C1)',
+      'Set cloud.tenant: { headers: { X-OriginatorOrg: tenant.onmicrosoft.com } }',
+    );
+  }
+}
+
+function checkRules(raw: SettingsFile, findings: Findings): void {
+  const names = raw.connectors.map((connector) => connector.name);
+  raw.rules.forEach((rule, index) => {
+    const at = ['rules', index, 'then'] as const;
+    const written = Object.entries(rule.then).filter(([, value]) => value !== undefined);
+    if (written.length !== 1)
+      findings.mistake(
+        [...at],
+        `a rule does one thing, and this one ${written.length === 0 ? 'does nothing' : `does ${written.length}`}`,
+        'Write one of connector, reject, hold, copy-to',
+      );
+    for (const key of ['connector', 'copy-to'] as const) {
+      const name = rule.then[key];
+      if (name !== undefined && !names.includes(name))
+        findings.mistake([...at, key], `there is no connector "${name}"`, `Known: ${names.join(', ')}`);
+    }
+    const domain = rule.when.recipient?.split('@')[1]?.replace(/^\*\.?/, '') ?? '';
+    const ours =
+      raw.domains.some((accepted) => isWithin(domain, accepted.name.name)) ||
+      raw.cloud['routing-domains'].some((routing) => isWithin(domain, routing));
+    if (domain !== '' && !ours && rule.then.connector !== undefined) {
+      findings.note(
+        ['rules', index, 'when', 'recipient'],
+        `${domain} is not ours; a rule chooses the way, it does not open the relay`,
+        `Add ${domain} under domains if outsiders may write to it`,
+      );
+    }
+  });
+}
+
+function checkDirectory(raw: SettingsFile, findings: Findings): void {
+  const seen = new Map<string, number>();
+  raw.directory.sources.forEach((source, index) => {
+    const at = ['directory', 'sources', index] as const;
+    const kinds = [source.file, source.ldap, source.graph].filter((kind) => kind !== undefined).length;
+    if (kinds !== 1) findings.mistake([...at], 'a source is one thing', 'Write one of file, ldap, graph');
+    const name = sourceName(source, index);
+    const first = seen.get(name);
+    if (first !== undefined)
+      findings.mistake(
+        [...at, 'name'],
+        `the source "${name}" stands here twice (directory.sources[${first}])`,
+        'Give each source a name of its own',
+      );
+    seen.set(name, index);
+    if (!isRead(source))
+      findings.note(
+        [...at],
+        `accepted, not used yet: this version reads CSV files, so the recipients of "${name}" are unknown to it`,
+        'Export them as CSV meanwhile',
+      );
+  });
+}
+
+function checkAdmin(raw: SettingsFile, findings: Findings): void {
+  const { address, tls, 'token-file': tokenFile } = raw.admin;
+  if (isLoopback(address)) return;
+  if (tokenFile === undefined)
+    findings.mistake(
+      ['admin', 'address'],
+      `${address} can be reached by others, and no token is asked for`,
+      'Set admin.token-file, or address: 127.0.0.1',
+    );
+  if (tls === undefined && raw.tls.certificate === undefined) {
+    findings.mistake(
+      ['admin', 'address'],
+      `${address} can be reached by others, and there is no certificate for TLS`,
+      'Set admin.tls: { certificate, key }, or address: 127.0.0.1',
+    );
+  }
+}
+
+function checkPostmaster(raw: SettingsFile, findings: Findings): void {
+  const domain = raw.postmaster?.domain;
+  if (domain === undefined) return;
+  const ours = raw.domains.some(({ name }) => name.name === domain || (name.includeSubdomains && isWithin(domain, name.name)));
+  if (!ours && connectorFor(raw.connectors.map(asConnector), domain, 'internal') === undefined) {
+    findings.mistake(
+      ['postmaster'],
+      `no connector leads to ${domain}`,
+      'Use an address in one of your domains, or add a connector with address-spaces: ["*"]',
+    );
+  }
+}
+
+/** Settings whose behaviour comes with a later version. */
+function noteUnused(raw: SettingsFile, findings: Findings): void {
+  const later = (path: SettingPath): void =>
+    findings.note(path, 'accepted, not used yet', 'Nothing to do; a later version acts on it');
+  if (raw.alerts['mail-to'].length > 0) later(['alerts', 'mail-to']);
+  if (raw.alerts['webhook-file'] !== undefined) later(['alerts', 'webhook-file']);
+  raw.domains.forEach((domain, index) => {
+    if (domain.verification !== undefined) later(['domains', index, 'verification']);
+  });
+  raw.listeners.forEach((listener, index) => {
+    if (listener['proxy-protocol'] !== undefined) later(['listeners', index, 'proxy-protocol']);
+  });
+  if (raw.peers.gateway !== undefined && raw.peers.gateway['original-client'] !== 'none')
+    later(['peers', 'gateway', 'original-client']);
+}

@@ -1,0 +1,137 @@
+/** The files that the settings name: there, readable, and what they should be. */
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { access, constants, readFile } from 'node:fs/promises';
+import { dirname, isAbsolute, resolve } from 'node:path';
+import type { PeerNetworks } from './compile.ts';
+import type { SettingsDocument } from './document.ts';
+import type { Mistake, SettingPath } from './mistakes.ts';
+import type { SettingsFile } from './schema.ts';
+import { parseNetwork } from './values.ts';
+
+/** Reads what must be read now (networks) and looks at the rest. */
+export async function checkNamedFiles(
+  raw: SettingsFile,
+  document: SettingsDocument,
+): Promise<{ mistakes: Mistake[]; networks: PeerNetworks }> {
+  const mistakes: Mistake[] = [];
+  const base = dirname(resolve(document.file));
+  const absolute = (name: string): string => (isAbsolute(name) ? name : resolve(base, name));
+  const add = (path: SettingPath, problem: string, remedy: string): void =>
+    void mistakes.push(document.mistake(path, problem, remedy));
+
+  const readable = async (path: SettingPath, name: string | undefined): Promise<void> => {
+    if (name === undefined) return;
+    await access(absolute(name), constants.R_OK).catch((error: unknown) => add(path, ...cannotRead(absolute(name), error)));
+  };
+  const text = async (path: SettingPath, name: string): Promise<string | undefined> => {
+    try {
+      return await readFile(absolute(name), 'utf8');
+    } catch (error) {
+      add(path, ...cannotRead(absolute(name), error));
+      return undefined;
+    }
+  };
+  const pair = async (path: SettingPath, certificate: string | undefined, key: string | undefined): Promise<void> => {
+    if (certificate === undefined || key === undefined) return;
+    const certificateText = await text([...path, 'certificate'], certificate);
+    const keyText = await text([...path, 'key'], key);
+    if (certificateText === undefined || keyText === undefined) return;
+    checkPair(path, certificateText, keyText, add);
+  };
+
+  const { certificate, key } = raw.tls;
+  if ((certificate === undefined) !== (key === undefined)) {
+    add(
+      ['tls', certificate === undefined ? 'key' : 'certificate'],
+      `\`${certificate === undefined ? 'certificate' : 'key'}\` is missing beside it`,
+      'A certificate and its private key go together; name both',
+    );
+  }
+  await pair(['tls'], certificate, key);
+  for (const [index, connector] of raw.connectors.entries())
+    await pair(['connectors', index, 'tls'], connector.tls.certificate, connector.tls.key);
+  await pair(['admin', 'tls'], raw.admin.tls?.certificate, raw.admin.tls?.key);
+  await readable(['alerts', 'webhook-file'], raw.alerts['webhook-file']);
+  for (const [index, source] of raw.directory.sources.entries()) {
+    const at = ['directory', 'sources', index] as const;
+    await readable([...at, 'file'], source.file);
+    await readable([...at, 'ldap', 'password-file'], source.ldap?.['password-file']);
+    await readable([...at, 'graph', 'secret-file'], source.graph?.['secret-file']);
+  }
+  const tokenFile = raw.admin['token-file'];
+  if (tokenFile !== undefined) {
+    const token = await text(['admin', 'token-file'], tokenFile);
+    if (token !== undefined && token.trim().length < 16)
+      add(['admin', 'token-file'], 'the token in this file is shorter than 16 characters', 'Make one with: openssl rand -hex 32');
+  }
+  const networksOf = async (peer: 'on-premises' | 'cloud' | 'gateway'): Promise<string[]> => {
+    const name = raw.peers[peer]?.['networks-file'];
+    if (name === undefined) return [];
+    const path = ['peers', peer, 'networks-file'];
+    return readNetworks((await text(path, name)) ?? '', absolute(name), mistakes, path.join('.'));
+  };
+  const networks = {
+    'on-premises': await networksOf('on-premises'),
+    cloud: await networksOf('cloud'),
+    gateway: await networksOf('gateway'),
+  };
+  return { mistakes, networks };
+}
+
+function cannotRead(file: string, error: unknown): [problem: string, remedy: string] {
+  const code = (error as NodeJS.ErrnoException).code;
+  if (code === 'ENOENT')
+    return [`there is no file ${file}`, 'Create it, or mend the path; relative paths count from the settings file'];
+  return [`${file} cannot be read (${code ?? 'unknown error'})`, 'Let the user of the relay read it'];
+}
+
+type Add = (path: SettingPath, problem: string, remedy: string) => void;
+
+function checkPair(path: SettingPath, certificateText: string, keyText: string, add: Add): void {
+  let certificate: X509Certificate;
+  try {
+    certificate = new X509Certificate(certificateText);
+  } catch {
+    return add(
+      [...path, 'certificate'],
+      'the file holds no certificate in PEM',
+      'It begins with -----BEGIN CERTIFICATE-----; our own one stands first',
+    );
+  }
+  try {
+    const key = createPrivateKey(keyText);
+    if (certificate.checkPrivateKey(key)) return;
+  } catch {
+    return add(
+      [...path, 'key'],
+      'the file holds no private key in PEM without a passphrase',
+      'It begins with -----BEGIN PRIVATE KEY-----',
+    );
+  }
+  add(
+    [...path, 'key'],
+    'the key does not belong to the certificate',
+    'Our own certificate must stand first in its file, before the intermediates',
+  );
+}
+
+/** A networks-file: one network a line, `#` begins a comment. */
+function readNetworks(text: string, file: string, mistakes: Mistake[], path: string): string[] {
+  const networks: string[] = [];
+  for (const [index, line] of text.split(/\r?\n/).entries()) {
+    const written = line.replace(/#.*/, '').trim();
+    if (written === '') continue;
+    const network = parseNetwork(written);
+    const at = { file, line: index + 1, column: 1, path };
+    if (network === undefined)
+      mistakes.push({
+        ...at,
+        problem: `"${written.slice(0, 60)}" is not a network`,
+        remedy: 'Write one network a line, like 40.92.0.0/15',
+      });
+    else if (network.endsWith('/0'))
+      mistakes.push({ ...at, problem: `${network} is everybody`, remedy: 'Name the networks of these clients alone' });
+    else networks.push(network);
+  }
+  return networks;
+}

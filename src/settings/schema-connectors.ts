@@ -1,0 +1,67 @@
+/** The settings of a connector: Exchange's send connector. */
+import { z } from 'zod';
+import { says } from './schema-words.ts';
+import { addressSpace, domainName, filePath, hostName, ipAddress, label, lmtpEndpoint, size, smartHost } from './values.ts';
+
+const nextHop = z.strictObject({
+  mx: says(z.literal(true).optional(), 'By the MX records of the recipient domain (RFC 5321 §5)'),
+  'smart-hosts': says(z.array(smartHost()).min(1).optional(), 'To these hosts; port 25 where none is written'),
+  order: says(z.enum(['failover', 'balance']).optional(), 'Smart hosts one after the other, or all alike', undefined, 'failover'),
+  lmtp: says(lmtpEndpoint().optional(), 'To an LMTP server (RFC 2033): host and port, or unix:/path'),
+  maildir: says(filePath().optional(), 'Into Maildirs under this folder, one for each address'),
+});
+
+const tls = z
+  .strictObject({
+    mode: says(
+      z.enum(['none', 'opportunistic', 'required', 'verified']).optional(),
+      '`opportunistic`: encrypted where possible, else in clear; `required`: encrypted with any certificate, else deferred; `verified`: chain and name right too, else deferred',
+      'mail gets there, and encrypted wherever the other side can (RFC 7435)',
+      '`opportunistic`; `none` for Maildir',
+    ),
+    profile: says(
+      z.enum(['modern', 'intermediate', 'legacy']).default('intermediate'),
+      'TLS 1.3; TLS 1.2 and newer; TLS 1.0 and newer',
+    ),
+    names: says(
+      z.array(domainName()).min(1).optional(),
+      'Names of which one must be in the certificate (mode verified)',
+      undefined,
+      'the host we connect to',
+    ),
+    certificate: says(
+      filePath().optional(),
+      'PEM: the client certificate with its intermediates; needs mode required or verified (C12)',
+    ),
+    key: says(filePath().optional(), 'PEM: the private key of it'),
+  })
+  .prefault({});
+
+export const connector = z.strictObject({
+  name: says(label('a name for a connector'), 'How records and commands call it'),
+  'address-spaces': says(
+    z.array(addressSpace()).min(1),
+    'What goes this way: example.com, "*.example.com" (subdomains and itself), "*" (the Internet); with a cost as "example.com;10"',
+  ),
+  cost: says(z.int().min(0).max(9999).optional(), 'The cost of address spaces that name none', undefined, '1'),
+  'next-hop': says(nextHop, 'Where it goes: exactly one of mx, smart-hosts, lmtp, maildir'),
+  tls: says(tls, 'TLS on this way'),
+  origin: says(
+    z.enum(['internal', 'external', 'any']).default('any'),
+    'Which mail may use this identity: from our own servers, from outside, all',
+    'G5: an identity that the cloud trusts should not carry what outsiders send',
+  ),
+  'source-address': says(ipAddress().optional(), 'The address we connect from', undefined, "the system's choice"),
+  helo: says(hostName().optional(), 'The name we give in EHLO', undefined, 'the hostname'),
+  ip: says(
+    z.union([z.literal(4), z.literal(6), z.literal('any')]).default(4),
+    'Which addresses of the next hop are used',
+    'R20: the cloud takes IPv6 only from hosts with PTR and SPF or DKIM',
+  ),
+  connections: says(
+    z.int().min(1).max(1000).default(20),
+    'At most, per next hop',
+    'what one client may have at Exchange by default',
+  ),
+  'message-size': says(size().optional(), 'The largest message this way takes (C14)', undefined, 'limits.message-size'),
+});

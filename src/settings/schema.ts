@@ -1,0 +1,226 @@
+/**
+ * The settings file as contract.md has it: every name, what it takes, its default and the reason for it. The checks, the
+ * JSON schema for editors (config/bridgehead.schema.json) and the reference table (config/README.md) all come from here.
+ */
+import { z } from 'zod';
+import { connector } from './schema-connectors.ts';
+import { cloud, domain, peers, rule } from './schema-routing.ts';
+import { says } from './schema-words.ts';
+import { dnsServer, duration, filePath, hostName, ipAddress, label, mailboxAddress, network, size } from './values.ts';
+
+const port = () => z.int().min(0).max(65_535);
+
+const log = z
+  .strictObject({
+    level: says(
+      z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal']).default('info'),
+      'How much is written',
+      'info writes each event of each message, which is what people look for later',
+    ),
+    format: says(z.enum(['json', 'pretty']).default('json'), 'JSON lines, or lines for people', 'collectors read JSON'),
+  })
+  .prefault({});
+
+const listener = z.strictObject({
+  address: says(
+    ipAddress().prefault('127.0.0.1'),
+    'The address to listen at; 0.0.0.0 and :: are all of them',
+    'safe until you say who may come',
+  ),
+  port: says(port().default(2525), 'The TCP port; 0 takes a free one', 'needs no privilege'),
+  tls: says(
+    z.enum(['starttls', 'implicit']).default('starttls'),
+    'STARTTLS offered to every client, or TLS from the first octet',
+    'other mail servers speak STARTTLS',
+  ),
+  'proxy-protocol': says(z.array(network()).optional(), 'Load balancers (networks) that send a PROXY header before the session'),
+});
+
+const tls = z
+  .strictObject({
+    certificate: says(
+      filePath().optional(),
+      'PEM: our certificate, and the intermediates behind it in order',
+      'Exchange Online does not fetch intermediates by itself',
+      'self-signed, made at the first start',
+    ),
+    key: says(filePath().optional(), 'PEM: the private key of it'),
+    profile: says(
+      z.enum(['modern', 'intermediate', 'legacy']).default('intermediate'),
+      'TLS 1.3; TLS 1.2 and newer; TLS 1.0 and newer',
+      'what Exchange 2013 and newer can, and nothing that is broken',
+    ),
+  })
+  .prefault({});
+
+const source = z.strictObject({
+  name: says(label('a name for a source').optional(), 'How records call it', undefined, "the file's name without its ending"),
+  file: says(filePath().optional(), 'CSV in our plain form, or an export as it comes (CSV, LDIF, JSON)'),
+  ldap: says(
+    z
+      .strictObject({
+        url: z.string(),
+        base: z.string().optional(),
+        filter: z.string().optional(),
+        'bind-dn': z.string().optional(),
+        'password-file': filePath().optional(),
+      })
+      .optional(),
+    'A directory server that is asked',
+  ),
+  graph: says(
+    z
+      .strictObject({
+        url: z.string(),
+        tenant: z.string().optional(),
+        'client-id': z.string().optional(),
+        'secret-file': filePath().optional(),
+      })
+      .optional(),
+    'Microsoft Graph, or a server that answers like it',
+  ),
+  refresh: says(duration().prefault('5m'), 'How often a live source is asked again', 'a new colleague has mail after a coffee'),
+});
+
+const queue = z
+  .strictObject({
+    retry: says(
+      z.array(duration()).min(1).prefault(['1m', '5m', '15m', '30m', '1h', '2h', '4h']),
+      'The waits between attempts; the last one repeats',
+      'RFC 5321 §4.5.4.1 asks for 30 minutes; a first quick try catches greylisting and restarts',
+    ),
+    'expire-after': says(
+      duration().prefault('5d'),
+      'When we give up and tell the sender',
+      'RFC 5321 §4.5.4.1: four to five days',
+    ),
+    'warn-after': says(duration().prefault('4h'), 'When the sender hears that a message waits', 'half a working day'),
+  })
+  .prefault({});
+
+const limits = z
+  .strictObject({
+    'message-size': says(
+      size().prefault('50MiB'),
+      'The largest message where a connector says nothing else',
+      'above what Exchange sends by default',
+    ),
+    recipients: says(
+      z.int().min(100).max(100_000).default(1000),
+      'Recipients in one transaction',
+      'RFC 5321 §4.5.3.1.8 asks for at least 100',
+    ),
+    connections: says(
+      z.int().min(1).max(1_000_000).default(10_000),
+      'Sessions at a time',
+      'a bound well under the memory of a small machine',
+    ),
+    'connections-per-client': says(
+      z.int().min(1).max(1_000_000).default(100),
+      'Sessions of one client address at a time',
+      'one noisy client leaves room for the others',
+    ),
+    'session-idle': says(duration().prefault('5m'), 'How long a silent client is waited for', 'RFC 5321 §4.5.3.2.7'),
+    exempt: says(
+      z.array(network()).default([]),
+      'Networks that no admission limit binds (size and recipients still do)',
+      'nobody, until you name them',
+    ),
+  })
+  .prefault({});
+
+const admin = z
+  .strictObject({
+    address: says(
+      ipAddress().prefault('127.0.0.1'),
+      'Where the page, the metrics and the API are',
+      'only this machine may steer the relay',
+    ),
+    port: says(port().default(8025), 'The TCP port; 0 takes a free one'),
+    'token-file': says(filePath().optional(), 'A file with the token that callers must show; needed off loopback'),
+    tls: says(
+      z.strictObject({ certificate: filePath(), key: filePath() }).optional(),
+      'A certificate of its own, PEM',
+      undefined,
+      'the one under `tls`; off loopback one of the two is needed',
+    ),
+  })
+  .prefault({});
+
+export const settingsSchema = z.strictObject({
+  hostname: says(
+    hostName(),
+    'Our name: in the 220 banner, in EHLO and in Received. A name, not an address',
+    'R20: Exchange Online refuses a bad HELO',
+  ),
+  'relay-names': says(
+    z.array(hostName()).optional(),
+    'All our own names, for loop detection and the trust boundary of `headers`',
+    undefined,
+    'the hostname',
+  ),
+  'data-directory': says(filePath().prefault('../var'), 'Spool, evidence, directory versions, the self-signed certificate'),
+  postmaster: says(
+    mailboxAddress().optional(),
+    'Who reads the mail to postmaster; never refused',
+    'RFC 5321 §4.5.1',
+    'the address that the directory has for postmaster@ the first domain, else the on-premises side unasked',
+  ),
+  log: says(log, 'The log, on standard output'),
+  alerts: says(
+    z
+      .strictObject({
+        'mail-to': says(z.array(mailboxAddress()).default([]), 'Who gets a mail when something needs a person'),
+        'webhook-file': says(filePath().optional(), 'A file with the URL to call when something needs a person'),
+      })
+      .prefault({}),
+    'Whom to tell',
+  ),
+  evidence: says(
+    z
+      .strictObject({
+        keep: says(duration().prefault('90d'), 'How long event records are kept', 'longer than most questions take to come'),
+      })
+      .prefault({}),
+    'The event records',
+  ),
+  listeners: says(z.array(listener).min(1).prefault([{}]), 'Where clients connect', 'safe: only this machine reaches it'),
+  tls: says(tls, 'Our side of TLS as a server'),
+  'bare-line-ends': says(
+    z.enum(['reject', 'normalise']).default('reject'),
+    'A bare CR or LF (and NUL) in DATA: refused with 550 5.6.11, or made CRLF and noted in the record',
+    'the other side would see another message (SMTP smuggling)',
+  ),
+  domains: says(z.array(domain).min(1), 'The domains we take mail for'),
+  cloud: says(cloud, 'The tenant'),
+  peers: says(peers, 'Who a client is; what matches nothing is `external`'),
+  connectors: says(z.array(connector).min(1), 'The ways out: the most specific address space wins, then the lowest cost'),
+  directory: says(
+    z
+      .strictObject({
+        sources: says(
+          z.array(source).default([]),
+          'Earlier sources win over later ones',
+          'without one, every recipient is unknown',
+        ),
+      })
+      .prefault({}),
+    'Who lives where',
+  ),
+  rules: says(
+    z.array(rule).default([]),
+    'Looked at before the directory, the first match wins; `copy-to` does not end the search',
+  ),
+  queue: says(queue, 'How long we try'),
+  limits: says(limits, 'What a client may take'),
+  dns: says(
+    z
+      .strictObject({ servers: says(z.array(dnsServer()).default([]), 'The servers to ask', undefined, "the system's") })
+      .prefault({}),
+    'Name resolution',
+  ),
+  admin: says(admin, 'The page and the API'),
+});
+
+/** The settings file after its own checks: names as in the file, values parsed, defaults filled in. */
+export type SettingsFile = z.output<typeof settingsSchema>;

@@ -1,0 +1,123 @@
+/**
+ * The settings as the parts of the relay get them: checked, complete, frozen. Each part's own ports.ts says what it asks
+ * for; main.ts hands the matching piece over, and the type check there keeps the two together.
+ */
+import type { Domain, Mailbox } from '../mail/address.ts';
+import type { PeerClass } from '../mail/peer.ts';
+import type { SmtpReply } from '../mail/reply.ts';
+import type { Connector, TlsProfile } from '../mail/route.ts';
+
+export interface Settings {
+  /** Absolute path of the file they came from. */
+  readonly file: string;
+  readonly hostname: Domain;
+  readonly relayNames: readonly Domain[];
+  /** Absolute path. */
+  readonly dataDirectory: string;
+  readonly log: { readonly level: string; readonly format: 'json' | 'pretty' };
+  readonly alerts: { readonly mailTo: readonly Mailbox[]; readonly webhookFile?: string };
+  /** Milliseconds. */
+  readonly evidence: { readonly keep: number };
+  readonly tls: ServerTls;
+  readonly reception: ReceptionPart;
+  readonly routing: RoutingPart;
+  readonly delivery: DeliveryPart;
+  readonly bounce: { readonly hostname: string; readonly postmaster: Mailbox; readonly excerpt: number };
+  readonly directory: DirectoryPart;
+  readonly admin: AdminPart;
+}
+
+/** Our certificate as a server: absolute paths of PEM files. */
+export interface ServerTls {
+  readonly certificate: string;
+  readonly key: string;
+  readonly profile: TlsProfile;
+  /** The settings name no certificate: the two files are made at the first start where they are not there. */
+  readonly selfSigned: boolean;
+}
+
+export interface ReceptionPart {
+  readonly hostname: string;
+  readonly relayNames: readonly string[];
+  readonly listeners: readonly { readonly address: string; readonly port: number; readonly tls: 'starttls' | 'implicit' }[];
+  readonly tls: ServerTls;
+  readonly peers: readonly {
+    readonly peer: PeerClass;
+    readonly networks: readonly string[];
+    readonly certificateNames: readonly string[];
+    readonly match: 'any' | 'all';
+  }[];
+  readonly tenantHeaders: Readonly<Record<string, string>>;
+  readonly bareLineEnds: 'reject' | 'normalise';
+  /** Octets: the largest limit of any route (C14). */
+  readonly messageSize: number;
+  readonly recipients: number;
+  readonly connections: number;
+  readonly connectionsPerClient: number;
+  /** Milliseconds. */
+  readonly sessionIdle: number;
+  readonly exempt: readonly string[];
+}
+
+export interface DomainPart {
+  readonly name: Domain;
+  readonly includeSubdomains: boolean;
+  readonly type: 'authoritative' | 'internal-relay' | 'external-relay';
+  readonly unknownRecipients: 'reject' | 'on-premises' | 'cloud';
+  readonly verifyRecipients?: { readonly connector: string; readonly deadline: number; readonly onFailure: 'accept' | 'defer' };
+  readonly mx: 'relay' | 'cloud';
+  readonly source: string;
+}
+
+export interface RulePart {
+  readonly recipient?: string;
+  readonly sender?: string;
+  readonly peer?: PeerClass;
+  readonly then:
+    | { readonly kind: 'connector'; readonly connector: string }
+    | { readonly kind: 'reject'; readonly reply: SmtpReply }
+    | { readonly kind: 'hold' }
+    | { readonly kind: 'copy-to'; readonly connector: string };
+  readonly source: string;
+}
+
+export interface RoutingPart {
+  readonly domains: readonly DomainPart[];
+  readonly connectors: readonly Connector[];
+  readonly routingDomains: readonly Domain[];
+  readonly rules: readonly RulePart[];
+  readonly relayTo: Readonly<Record<PeerClass, readonly ('own' | 'cloud' | 'internet')[]>>;
+  readonly relayNames: readonly string[];
+  readonly postmaster?: Mailbox;
+  /** Octets, where a connector names no limit. */
+  readonly messageSize: number;
+}
+
+export interface DeliveryPart {
+  readonly hostname: string;
+  readonly relayNames: readonly string[];
+  readonly connectors: readonly Connector[];
+  /** Milliseconds. */
+  readonly retry: readonly number[];
+  readonly expireAfter: number;
+  readonly warnAfter: number;
+  readonly dnsServers: readonly string[];
+}
+
+export interface DirectoryPart {
+  /** Files that hold recipients, in their order of precedence; absolute paths. */
+  readonly sources: readonly { readonly name: string; readonly file: string }[];
+  /** Where versions are kept; absolute path. */
+  readonly folder: string;
+  readonly domains: readonly { readonly name: Domain; readonly includeSubdomains: boolean }[];
+  readonly routingDomains: readonly Domain[];
+  readonly connectors: readonly string[];
+}
+
+export interface AdminPart {
+  readonly address: string;
+  readonly port: number;
+  /** Absolute path. */
+  readonly tokenFile?: string;
+  readonly tls?: { readonly certificate: string; readonly key: string };
+}

@@ -1,0 +1,52 @@
+/** What becomes durable together: changes, and the group of them that one transaction takes. */
+import type { SpoolId } from '../mail/spooled.ts';
+
+/** One message in a change: its new record and, when it is born, its body; without a record it goes, body and all. */
+export interface Write {
+  readonly id: SpoolId;
+  readonly record: string | undefined;
+  readonly body?: Buffer;
+}
+
+/** All of it becomes durable, or nothing. */
+export interface Change {
+  readonly writes: readonly Write[];
+  /** Event records, JSON lines without a final newline; `''` where there are none. */
+  readonly lines: string;
+  /** Said again after a failure until it is durable (an outcome). Otherwise the failure is told (an acceptance). */
+  readonly keep: boolean;
+  readonly control?: { readonly key: string; readonly value: string | undefined };
+}
+
+/** The changes of one transaction. Both promises settle once; nobody need listen. */
+export class Group {
+  readonly changes: Change[] = [];
+  /** For acceptances: resolved when durable, rejected when not. */
+  readonly accepted = Promise.withResolvers<void>();
+  /** For outcomes: resolved when durable, be it by a later transaction. */
+  readonly kept = Promise.withResolvers<void>();
+  /** The key of its event records in the outbox; 0 where it has none. */
+  sequence = 0;
+  /** The deadline passed: what was accepted in it was refused to the client. */
+  late = false;
+
+  constructor() {
+    this.accepted.promise.catch(() => {});
+    this.kept.promise.catch(() => {});
+  }
+
+  outcomes(): Change[] {
+    return this.changes.filter((change) => change.keep);
+  }
+
+  /** Ids of the messages that were to be accepted. */
+  *acceptances(): Generator<SpoolId> {
+    for (const { keep, writes } of this.changes) if (!keep) for (const { id } of writes) yield id;
+  }
+}
+
+export function linesOf(changes: readonly Change[]): string {
+  let all = '';
+  for (const { lines } of changes) if (lines !== '') all = all === '' ? lines : `${all}\n${lines}`;
+  return all;
+}

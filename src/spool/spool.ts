@@ -1,0 +1,409 @@
+/**
+ * The embedded spool: mail from the 250 to its last recipient. It is the spool of reception (`Spooling`), the due mail
+ * of delivery (`DueMail`), the outbox of evidence (`Outbox`), the sink of records that belong to no message, and what an
+ * operator steers. What is on disk is the truth; memory is a cache of it.
+ */
+import { join } from 'node:path';
+import type { EventRecord } from '../mail/event.ts';
+import { reply, type SmtpReply } from '../mail/reply.ts';
+import type { NewMessage, Settlement, SpooledBody, SpooledMessage, SpoolId } from '../mail/spooled.ts';
+import type { Clock } from '../platform/clock.ts';
+import { makeDirectory, syncDirectoryNow } from '../platform/files.ts';
+import { ulid } from '../platform/ids.ts';
+import type { Log } from '../platform/logger.ts';
+import { BodyDraft, type DraftMemory, type DraftParts } from './body-draft.ts';
+import { BodyFiles } from './body-files.ts';
+import { decode, encode } from './codec.ts';
+import { entries, readPage } from './databases.ts';
+import { DiskSpace, octetsFree } from './disk-space.ts';
+import { type ConnectorCount, DueIndex } from './due-index.ts';
+import { FreshMail } from './fresh-mail.ts';
+import type { Write } from './group.ts';
+import { lockSpool } from './lock.ts';
+import { type Selector, type Steering, selectsAnything, selectsMessage, steer } from './operations.ts';
+import { recover } from './recovery.ts';
+import { accepted, isDone, settled } from './states.ts';
+import { type Failure, Store } from './store.ts';
+import { BytesBody, MissingBody } from './stored-body.ts';
+
+export interface SpoolSettings {
+  /** Made where it is missing. */
+  readonly directory: string;
+  /** Octets: the largest message that reception takes. */
+  readonly messageSize: number;
+  /** Milliseconds a transaction may take; 30,000 where absent. */
+  readonly commitDeadline?: number;
+  /** Milliseconds to the first try after a failure; 1,000 where absent. */
+  readonly reopenDelay?: number;
+  /** Octets of fresh mail kept in memory for its first delivery, and of drafts; 64 MiB each where absent. */
+  readonly memory?: number;
+  /** Octets free on the disk of the spool; asked at most once a second. */
+  readonly freeSpace?: (directory: string) => number;
+}
+
+export interface SpoolParts {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly newId?: () => SpoolId;
+}
+
+export interface SpoolStats {
+  readonly messages: number;
+  /** Octets of all bodies. */
+  readonly bytes: number;
+  /** By the connector of the last attempt. */
+  readonly connectors: readonly ConnectorCount[];
+  /** Records that cannot be delivered and wait for a person. */
+  readonly setAside: number;
+  readonly failure: Failure | undefined;
+}
+
+/** Records of one spool transaction, JSON lines without a final newline (design.md D6). */
+export interface CommittedLines {
+  readonly sequence: number;
+  readonly lines: string;
+}
+
+/** Opens a spool and repairs what a crash left. Throws `SpoolInUse` where another process has it. */
+export async function openSpool(settings: SpoolSettings, parts: SpoolParts): Promise<Spool> {
+  makeDirectory(settings.directory);
+  const lock = lockSpool(settings.directory);
+  try {
+    const path = join(settings.directory, 'store');
+    makeDirectory(path);
+    const files = new BodyFiles(join(settings.directory, 'bodies'));
+    const store = new Store(
+      { path, commitDeadline: settings.commitDeadline ?? 30_000, reopenDelay: settings.reopenDelay ?? 1_000 },
+      parts.log,
+    );
+    try {
+      // The store's own file is synced by each commit, its name by nobody but us (D4).
+      syncDirectoryNow(path);
+      const index = new DueIndex();
+      const aside = recover(store.databases, files, index, parts.log);
+      return new Spool(settings, parts, { store, files, index, lock, aside });
+    } catch (error) {
+      await store.close();
+      throw error;
+    }
+  } catch (error) {
+    lock[Symbol.dispose]();
+    throw error;
+  }
+}
+
+const MOST_LOOSE_RECORDS = 10_000;
+const PAGE = 200;
+
+export class Spool implements AsyncDisposable {
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #store: Store;
+  readonly #files: BodyFiles;
+  readonly #index: DueIndex;
+  readonly #lock: Disposable;
+  readonly #aside: number;
+  readonly #fresh: FreshMail;
+  readonly #space: DiskSpace;
+  readonly #drafts: DraftMemory;
+  readonly #draftParts: DraftParts;
+  #wake: () => void = () => {};
+  #loose = 0;
+  #dropped = 0;
+  readonly newId: () => SpoolId;
+
+  constructor(
+    settings: SpoolSettings,
+    parts: SpoolParts,
+    opened: { store: Store; files: BodyFiles; index: DueIndex; lock: Disposable; aside: number },
+  ) {
+    this.#clock = parts.clock;
+    this.#log = parts.log;
+    this.#store = opened.store;
+    this.#files = opened.files;
+    this.#index = opened.index;
+    this.#lock = opened.lock;
+    this.#aside = opened.aside;
+    const memory = settings.memory ?? 64 * 1024 * 1024;
+    this.#drafts = { used: 0, limit: memory };
+    this.#fresh = new FreshMail(memory);
+    // Postfix's rule: one and a half messages of the largest size.
+    const free = settings.freeSpace ?? octetsFree;
+    this.#space = new DiskSpace(() => free(settings.directory), settings.messageSize * 1.5, parts.clock, parts.log);
+    this.#draftParts = {
+      files: this.#files,
+      memory: this.#drafts,
+      accept: (message, wireSize, body, events) => this.#accept(message, wireSize, body, events),
+      failed: (error) => this.#store.fail(error),
+    };
+    this.newId = parts.newId ?? (() => ulid(parts.clock.now()) as SpoolId);
+  }
+
+  // Reception ---------------------------------------------------------------------------------------------------------
+
+  /** `undefined` while mail is taken; else the reply to MAIL. */
+  refusal(): SmtpReply | undefined {
+    if (this.#store.failure !== undefined) return reply(451, '4.3.0', 'Mail storage failed, try again later');
+    if (!this.#space.isEnough()) return reply(452, '4.3.1', 'Insufficient system storage');
+    // A disk that falls behind: what waits for its sync is bounded (P8).
+    if (this.#drafts.used > 2 * this.#drafts.limit) return reply(451, '4.3.2', 'Mail storage is busy, try again later');
+    return undefined;
+  }
+
+  draft(id: SpoolId): BodyDraft {
+    return new BodyDraft(id, this.#draftParts);
+  }
+
+  /** A crash before it resolves leaves the message as a whole or not at all, after it as a whole: then comes the 250. */
+  async #accept(message: NewMessage, wireSize: number, body: Buffer | undefined, events: readonly EventRecord[]): Promise<void> {
+    const spooled = accepted(message, wireSize);
+    const write =
+      body === undefined
+        ? { id: message.id, record: encode(spooled, true) }
+        : { id: message.id, record: encode(spooled, false), body };
+    await this.#store.write({ writes: [write], lines: linesOf(events), keep: false });
+    this.#born(spooled, body);
+  }
+
+  // Delivery ----------------------------------------------------------------------------------------------------------
+
+  /** Ids of unclaimed messages that are due, the oldest due time first; claimed by this call. None while the store fails. */
+  due(now: number, limit: number): SpoolId[] {
+    return this.#store.failure === undefined ? this.#index.claim(now, limit) : [];
+  }
+
+  nextDue(): number | undefined {
+    return this.#index.nextDue();
+  }
+
+  onDue(wake: () => void): void {
+    this.#wake = wake;
+  }
+
+  held(): Iterable<SpoolId> {
+    return this.#index.held();
+  }
+
+  load(id: SpoolId): SpooledMessage | undefined {
+    const fresh = this.#fresh.get(id);
+    if (fresh !== undefined) return fresh.message;
+    if (this.#index.get(id) === undefined) return undefined;
+    const record = this.#store.record(id);
+    return record === undefined ? undefined : decode(id, record).message;
+  }
+
+  body(message: SpooledMessage): SpooledBody {
+    const fresh = this.#fresh.get(message.id)?.body;
+    if (fresh !== undefined) return new BytesBody(fresh);
+    if (this.#index.get(message.id)?.bodyInFile === true) return this.#files.body(message.id, message.wireSize);
+    const stored = this.#store.body(message.id);
+    if (stored?.length === message.wireSize) return new BytesBody(stored);
+    return new MissingBody(message);
+  }
+
+  /**
+   * Makes outcomes durable, with the DSNs and records that belong to them: a crash before it resolves leaves all or
+   * nothing, and an attempt whose outcome is lost is made again. When the store fails it waits until that works again,
+   * for an outcome that is forgotten is a duplicate. Rejects only when the spool is closed.
+   */
+  async settle({ id, changes, copies, events, notifications }: Settlement): Promise<void> {
+    const message = this.load(id);
+    if (message === undefined) throw new Error(`no message ${id} in the spool`);
+    const after = settled(message, changes, copies, this.#clock.now());
+    const lines = linesOf(events);
+    if (notifications === undefined || notifications.length === 0) return this.#rewrite(after, lines);
+    const born: { message: SpooledMessage; body: Buffer }[] = [];
+    const writes: Write[] = [];
+    for (const { message: made, body } of notifications) {
+      const spooled = accepted(made, body.length);
+      born.push({ message: spooled, body });
+      writes.push({ id: made.id, record: encode(spooled, false), body });
+    }
+    await this.#rewrite(after, lines, writes);
+    for (const { message: made, body } of born) this.#born(made, body);
+  }
+
+  release(id: SpoolId): void {
+    this.#index.release(id);
+    this.#fresh.forget(id);
+  }
+
+  // Evidence ----------------------------------------------------------------------------------------------------------
+
+  /** Batches that were committed and not yet acknowledged; at start these are what a crash left. */
+  *pending(): Generator<CommittedLines> {
+    for (const { key: sequence, value: lines } of entries(this.#store.databases.outbox)) yield { sequence, lines };
+  }
+
+  onCommitted(take: (batch: CommittedLines) => void): void {
+    this.#store.committed = (sequence, lines) => take({ sequence, lines });
+  }
+
+  acknowledge(sequences: readonly number[]): void {
+    this.#store.acknowledge(sequences);
+  }
+
+  /** Records what belongs to no message (REJECT). Nobody waits for it; a crash right after may lose it. Bounded. */
+  record(event: EventRecord): void {
+    if (this.#loose >= MOST_LOOSE_RECORDS) {
+      if (this.#dropped++ === 0) this.#log.error('records are dropped: the spool does not keep up');
+      return;
+    }
+    this.#loose += 1;
+    this.#store.write({ writes: [], lines: JSON.stringify(event), keep: true }).then(this.#recorded, this.#recorded);
+  }
+
+  readonly #recorded = (): void => {
+    this.#loose -= 1;
+    if (this.#dropped === 0 || this.#loose > 0) return;
+    this.#log.error({ dropped: this.#dropped }, 'records were dropped');
+    this.#dropped = 0;
+  };
+
+  // Operators ---------------------------------------------------------------------------------------------------------
+
+  /** One page of the selected messages in the order of ids, and where the next one begins. */
+  async list(
+    selector: Selector,
+    { limit = 100, after }: { limit?: number; after?: SpoolId } = {},
+  ): Promise<{ messages: SpooledMessage[]; next: SpoolId | undefined }> {
+    const messages: SpooledMessage[] = [];
+    for await (const page of this.#select(selector, after)) {
+      for (const message of page) {
+        if (messages.length === limit) return { messages, next: messages.at(-1)?.id };
+        messages.push(message);
+      }
+    }
+    return { messages, next: undefined };
+  }
+
+  /** Holds, releases, retries, expires or reroutes the selected recipients; durable when resolved. */
+  async steer(selector: Selector, steering: Steering): Promise<{ messages: number; recipients: number }> {
+    let messages = 0;
+    let recipients = 0;
+    for await (const page of this.#select(selector)) {
+      const written: Promise<void>[] = [];
+      for (const message of page) {
+        const result = steer(message, selector, steering, this.#clock.now());
+        if (result === undefined) continue;
+        messages += 1;
+        recipients += result.recipients;
+        written.push(this.#rewrite(result.message, linesOf(result.events)));
+      }
+      await Promise.all(written);
+    }
+    return { messages, recipients };
+  }
+
+  /** A small setting that outlives a restart (a paused connector); `undefined` where it was never set. */
+  control(key: string): string | undefined {
+    return this.#store.control(`control:${key}`);
+  }
+
+  /** Effective at once, durable when resolved. `undefined` removes it. */
+  setControl(key: string, value: string | undefined): Promise<void> {
+    return this.#store.setControl(`control:${key}`, value);
+  }
+
+  stats(): SpoolStats {
+    return {
+      messages: this.#index.size,
+      bytes: this.#index.bytes,
+      connectors: this.#index.byConnector(),
+      setAside: this.#aside,
+      failure: this.#store.failure,
+    };
+  }
+
+  /** Why nothing can be made durable; `undefined` while all is well. */
+  get failure(): Failure | undefined {
+    return this.#store.failure;
+  }
+
+  /** Finishes what is under way and lets go of the directory. */
+  async close(): Promise<void> {
+    await this.#store.close();
+    this.#lock[Symbol.dispose]();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  // ---------------------------------------------------------------------------------------------------------------
+
+  /** A message that became durable just now. */
+  #born(message: SpooledMessage, body: Buffer | undefined): void {
+    this.#fresh.offer(message, body);
+    const earliest = this.#index.nextDue();
+    this.#index.add(message, body === undefined);
+    const due = this.#index.nextDue();
+    if (due !== undefined && (earliest === undefined || due < earliest)) this.#wake();
+  }
+
+  /**
+   * Writes a message anew, or removes it when its last recipient is done. A crash before it resolves leaves the old
+   * state or the new, after it the new. A body file goes after the record that names it: a crash in between leaves a
+   * leftover, removed at the next start.
+   */
+  async #rewrite(message: SpooledMessage, lines: string, more: readonly Write[] = []): Promise<void> {
+    const { id } = message;
+    const entry = this.#index.get(id);
+    if (entry === undefined) throw new Error(`no message ${id} in the spool`);
+    const done = isDone(message);
+    const fresh = this.#fresh.change(id, done ? undefined : message);
+    const earliest = this.#index.nextDue();
+    this.#index.update(message);
+    const record = done ? undefined : encode(message, entry.bodyInFile);
+    try {
+      await this.#store.write({ writes: [{ id, record }, ...more], lines, keep: true });
+    } finally {
+      fresh.pending -= 1;
+      // A claimed message keeps its body in memory: others of its recipients are about to need it.
+      if (done || !entry.claimed) this.#fresh.forget(id);
+    }
+    if (done) {
+      this.#index.remove(id);
+      if (entry.bodyInFile) {
+        this.#files.remove(id, (error) => this.#log.warn({ err: error, spoolId: id }, 'a body file could not be removed'));
+      }
+      return;
+    }
+    const due = this.#index.nextDue();
+    if (due !== undefined && (earliest === undefined || due < earliest)) this.#wake();
+  }
+
+  /** Pages of selected messages; the event loop turns between two pages. */
+  async *#select(selector: Selector, after?: SpoolId): AsyncGenerator<SpooledMessage[]> {
+    if (!selectsAnything(selector)) return;
+    const now = this.#clock.now();
+    if (selector.id !== undefined) {
+      const message = this.load(selector.id);
+      if (message !== undefined && selectsMessage(selector, message, now)) yield [message];
+      return;
+    }
+    let last = after;
+    for (;;) {
+      const page = readPage(this.#store.databases.messages, last, PAGE);
+      const selected: SpooledMessage[] = [];
+      for (const { key: id, value } of page) {
+        if (this.#index.get(id) === undefined) continue;
+        const fresh = this.#fresh.get(id);
+        const message = fresh === undefined ? decode(id, value).message : fresh.message;
+        if (message !== undefined && selectsMessage(selector, message, now)) selected.push(message);
+      }
+      yield selected;
+      if (page.length < PAGE) return;
+      last = page.at(-1)?.key;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+}
+
+function linesOf(events: readonly EventRecord[]): string {
+  const [first] = events;
+  if (first === undefined) return '';
+  let lines = JSON.stringify(first);
+  for (let i = 1; i < events.length; i++) lines += `\n${JSON.stringify(events[i])}`;
+  return lines;
+}

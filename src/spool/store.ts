@@ -1,0 +1,348 @@
+/**
+ * The embedded store: an LMDB environment with group commit and its failures (design.md D4).
+ *
+ * One transaction is under way at a time; what comes meanwhile goes into the next. So a transaction that fails takes a
+ * known set of changes with it and leaves nothing else inside lmdb, where a write after a failed one could hang.
+ */
+import type { SpoolId } from '../mail/spooled.ts';
+import type { Log } from '../platform/logger.ts';
+import { FORMAT } from './codec.ts';
+import { type Databases, openDatabases } from './databases.ts';
+import { type Change, Group, linesOf } from './group.ts';
+
+export interface StoreSettings {
+  readonly path: string;
+  /** Milliseconds a transaction may take. */
+  readonly commitDeadline: number;
+  /** Milliseconds to the first try to open again after a failure; it doubles up to 30 s. */
+  readonly reopenDelay: number;
+}
+
+export interface Failure {
+  readonly reason: string;
+  /** Milliseconds since the epoch. */
+  readonly since: number;
+}
+
+const LONGEST_REOPEN_DELAY = 30_000;
+
+/** No answer in time: it may yet become durable, and is then removed. */
+export class CommitTooLate extends Error {}
+
+export class Store {
+  readonly #settings: StoreSettings;
+  readonly #log: Log;
+  #db: Databases;
+  /** Not so between a failed and a successful try to open again. */
+  #isOpen = true;
+  /** Takes changes: they are with lmdb, and the turn of the event loop is not over. */
+  #open: Group | undefined;
+  #underWay: Group | undefined;
+  #waiting = new Group();
+  #promise: Promise<unknown> | undefined;
+  readonly #watch: NodeJS.Timeout;
+  #failure: Failure | undefined;
+  #probing = false;
+  #delay: number;
+  #reopenTimer: NodeJS.Timeout | undefined;
+  #reopening: Promise<void> | undefined;
+  #closing: (() => void) | undefined;
+  #closed = false;
+  /** Refused to the client after a failure; removed before anything else is written, should they be there. */
+  #refused: SpoolId[] = [];
+  #sequence: number;
+  #acknowledged: number[] = [];
+  #replaced: { sequence: number; lines: string }[] = [];
+  #acknowledgeTimer: NodeJS.Timeout | undefined;
+  readonly #controls = new Map<string, string>();
+  /** Told of each transaction with event records, once it is durable. */
+  committed: (sequence: number, lines: string) => void = () => {};
+
+  constructor(settings: StoreSettings, log: Log) {
+    this.#settings = settings;
+    this.#log = log;
+    this.#delay = settings.reopenDelay;
+    this.#db = openDatabases(settings.path);
+    const format = Number(this.#db.controls.get('format') ?? FORMAT);
+    if (format > FORMAT) throw new Error(`the spool ${settings.path} has format ${format}; this version reads up to ${FORMAT}`);
+    for (const { key, value } of this.#db.controls.getRange({})) this.#controls.set(key, value);
+    // Time starts the sequence, so that it goes on growing when the outbox was emptied before a restart (D6).
+    const last = [...this.#db.outbox.getKeys({ reverse: true, limit: 1 })][0] ?? 0;
+    this.#sequence = Math.max(last + 1, Date.now() * 1000);
+    this.#watch = setTimeout(() => this.#overdue(), settings.commitDeadline).unref();
+    if (!this.#controls.has('format')) {
+      void this.write({ writes: [], lines: '', keep: true, control: { key: 'format', value: String(FORMAT) } });
+    }
+  }
+
+  /** Why nothing can be made durable; `undefined` while the store works. */
+  get failure(): Failure | undefined {
+    return this.#failure;
+  }
+
+  /**
+   * Makes a change durable together with all others of this moment. A crash before it resolves leaves all of the change
+   * or nothing of it; after, all of it.
+   */
+  write(change: Change): Promise<void> {
+    if (this.#closed || (this.#failure !== undefined && !change.keep)) {
+      return Promise.reject(new Error(this.#closed ? 'the spool is closed' : `the spool failed: ${this.#failure?.reason}`));
+    }
+    let group = this.#open;
+    if (group === undefined) {
+      group = this.#waiting;
+      group.changes.push(change);
+      if (this.#underWay === undefined && this.#failure === undefined) this.#begin();
+    } else {
+      group.changes.push(change);
+      this.#put(change);
+    }
+    return change.keep ? group.kept.promise : group.accepted.promise;
+  }
+
+  record(id: SpoolId): string | undefined {
+    return this.#db.messages.get(id);
+  }
+
+  body(id: SpoolId): Buffer | undefined {
+    return this.#db.bodies.get(id);
+  }
+
+  control(key: string): string | undefined {
+    return this.#controls.get(key);
+  }
+
+  setControl(key: string, value: string | undefined): Promise<void> {
+    if (value === undefined) this.#controls.delete(key);
+    else this.#controls.set(key, value);
+    return this.write({ writes: [], lines: '', keep: true, control: { key, value } });
+  }
+
+  /** For reading, and for what start-up repairs before anything else is written. */
+  get databases(): Databases {
+    return this.#db;
+  }
+
+  /**
+   * Batches that the evidence store has. They go with the next transaction, or with one of their own after a while: a
+   * crash before it only has the same batch handed over again, which is harmless.
+   */
+  acknowledge(sequences: readonly number[]): void {
+    for (const sequence of sequences) this.#acknowledged.push(sequence);
+    this.#acknowledgeTimer ??= setTimeout(() => {
+      this.#acknowledgeTimer = undefined;
+      if (this.#acknowledged.length === 0 || this.#closed || this.#failure !== undefined) return;
+      if (this.#open === undefined && this.#underWay === undefined) this.#begin();
+    }, ACKNOWLEDGE_DELAY).unref();
+  }
+
+  /** Waits for what is under way, at most one deadline, and closes. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    if (
+      this.#failure === undefined &&
+      (this.#open !== undefined || this.#underWay !== undefined || this.#acknowledged.length > 0)
+    ) {
+      if (this.#open === undefined && this.#underWay === undefined) this.#begin();
+      await new Promise<void>((resolve) => {
+        this.#closing = resolve;
+      });
+    }
+    this.#closed = true;
+    clearTimeout(this.#watch);
+    clearTimeout(this.#reopenTimer);
+    clearTimeout(this.#acknowledgeTimer);
+    const gone = new Error('the spool is closed');
+    for (const group of [this.#waiting, this.#underWay]) {
+      group?.accepted.reject(gone);
+      group?.kept.reject(gone);
+    }
+    // A transaction that hangs inside lmdb would hang its close as well: then the process ends without one.
+    await this.#reopening;
+    if (this.#underWay === undefined && this.#isOpen) await this.#db.root.close();
+  }
+
+  #begin(): void {
+    const group = this.#waiting;
+    this.#waiting = new Group();
+    this.#open = group;
+    // Queued before lmdb's own immediate, which ends its batch: what is put until #seal is one LMDB transaction.
+    setImmediate(() => this.#seal(group));
+    for (const id of this.#refused) this.#remove(id);
+    for (const change of group.changes) this.#put(change);
+    setImmediate(this.#hear);
+  }
+
+  /**
+   * lmdb makes a second promise when it starts a transaction, in its own immediate right before this one, and gives it
+   * to nobody: its rejection would be unhandled (D4).
+   */
+  readonly #hear = (): void => {
+    void this.#db.root.committed.then(
+      () => {},
+      () => {},
+    );
+  };
+
+  #put(change: Change): void {
+    const { messages, bodies, controls } = this.#db;
+    for (const { id, record, body } of change.writes) {
+      if (record === undefined) this.#remove(id);
+      else {
+        if (body !== undefined) this.#promise = bodies.put(id, body);
+        this.#promise = messages.put(id, record);
+      }
+    }
+    if (change.control !== undefined) {
+      const { key, value } = change.control;
+      this.#promise = value === undefined ? controls.remove(key) : controls.put(key, value);
+    }
+  }
+
+  #remove(id: SpoolId): void {
+    this.#promise = this.#db.bodies.remove(id);
+    this.#promise = this.#db.messages.remove(id);
+  }
+
+  #seal(group: Group): void {
+    const { outbox } = this.#db;
+    this.#open = undefined;
+    this.#underWay = group;
+    for (const sequence of this.#acknowledged) this.#promise = outbox.remove(sequence);
+    this.#acknowledged = [];
+    for (const { sequence, lines } of this.#replaced) this.#promise = outbox.put(sequence, lines);
+    this.#replaced = [];
+    const lines = linesOf(group.changes);
+    if (lines !== '') {
+      group.sequence = this.#sequence++;
+      this.#promise = outbox.put(group.sequence, lines);
+    }
+    // lmdb gives all writes of one transaction the same promise; it resolves after fdatasync and the synced meta page.
+    const promise = this.#promise ?? Promise.resolve();
+    setImmediate(this.#hear); // where the first write was just now
+    this.#promise = undefined;
+    this.#watch.refresh();
+    promise.then(
+      () => this.#done(group, lines),
+      (error: Error & { commitError?: Promise<unknown> }) => {
+        // lmdb rejects this one with the cause, unheard (D4).
+        const cause = error.commitError ?? Promise.resolve();
+        cause.then(
+          () => this.#failed(group, error),
+          (why: Error) => this.#failed(group, why),
+        );
+      },
+    );
+  }
+
+  #done(group: Group, lines: string): void {
+    this.#underWay = undefined;
+    this.#refused = [];
+    if (group.late) this.#doneTooLate(group);
+    else {
+      group.accepted.resolve();
+      group.kept.resolve();
+      if (lines !== '') this.committed(group.sequence, lines);
+      if (this.#failure !== undefined) this.#recovered();
+    }
+    if (this.#waiting.changes.length > 0 || this.#refused.length > 0) this.#begin();
+    else this.#closing?.();
+  }
+
+  /** What was accepted in it was answered 451 meanwhile: it goes again. Its outcomes are durable, and say so. */
+  #doneTooLate(group: Group): void {
+    this.#refused.push(...group.acceptances());
+    group.kept.resolve();
+    const lines = linesOf(group.outcomes());
+    if (lines !== '') {
+      this.#replaced.push({ sequence: group.sequence, lines });
+      this.committed(group.sequence, lines);
+    } else if (group.sequence !== 0) this.#acknowledged.push(group.sequence);
+    if (this.#failure !== undefined) this.#recovered();
+  }
+
+  #recovered(): void {
+    this.#failure = undefined;
+    this.#probing = false;
+    this.#delay = this.#settings.reopenDelay;
+    this.#log.info('the spool works again');
+  }
+
+  /** Nothing is under way now. Outcomes go to the front of the next transaction; acceptances are refused. */
+  #failed(group: Group, error: Error): void {
+    this.#underWay = undefined;
+    this.#probing = false;
+    group.accepted.reject(error);
+    this.#refused.push(...group.acceptances());
+    this.#refuseWaiting(error);
+    const next = this.#waiting;
+    next.changes.unshift(...group.outcomes());
+    group.kept.resolve(next.kept.promise);
+    this.#fail(error);
+    if (this.#closing !== undefined) return this.#closing();
+    const delay = this.#delay;
+    this.#delay = Math.min(delay * 2, LONGEST_REOPEN_DELAY);
+    this.#reopenTimer = setTimeout(() => this.#reopenNow(), delay);
+  }
+
+  /** A transaction that never ends cannot be given up inside lmdb: no more is written until it does, or for ever. */
+  #overdue(): void {
+    const group = this.#underWay;
+    if (group === undefined || group.late || this.#closed) return;
+    group.late = true;
+    const error = new CommitTooLate(`a commit took longer than ${this.#settings.commitDeadline} ms`);
+    group.accepted.reject(error);
+    this.#refuseWaiting(error);
+    this.#fail(error);
+    this.#closing?.();
+  }
+
+  /** Told of a sync that failed elsewhere (a body file): nothing more is taken until a transaction goes through. */
+  fail(error: Error): void {
+    if (this.#failure !== undefined || this.#closed) return;
+    this.#fail(error);
+    if (this.#open !== undefined || this.#underWay !== undefined) return; // its end recovers or fails
+    this.#reopenTimer = setTimeout(() => this.#reopenNow(), this.#delay);
+  }
+
+  #fail(error: Error): void {
+    if (this.#failure === undefined) this.#log.error({ err: error }, 'the spool failed; mail is refused for now');
+    else this.#log.warn({ err: error }, 'the spool still fails');
+    this.#failure = { reason: error.message, since: this.#failure?.since ?? Date.now() };
+  }
+
+  #refuseWaiting(error: Error): void {
+    const group = this.#waiting;
+    if (group.changes.every((change) => change.keep)) return;
+    const next = new Group();
+    next.changes.push(...group.outcomes());
+    group.accepted.reject(error);
+    group.kept.resolve(next.kept.promise);
+    this.#waiting = next;
+  }
+
+  #reopenNow(): void {
+    if (!this.#closed && !this.#probing) this.#reopening = this.#reopen();
+  }
+
+  /**
+   * Opens the environment anew, for one that failed while writing its meta page takes no more (MDB_PANIC), and writes
+   * what waits. A failed sync is never repeated: the pages of the failed transaction are free again and written anew.
+   */
+  async #reopen(): Promise<void> {
+    this.#probing = true;
+    try {
+      if (this.#isOpen) await this.#db.root.close();
+      this.#isOpen = false;
+      if (this.#closed) return;
+      this.#db = openDatabases(this.#settings.path);
+      this.#isOpen = true;
+    } catch (error) {
+      return this.#failed(new Group(), error as Error);
+    }
+    this.#waiting.changes.push({ writes: [], lines: '', keep: true, control: { key: 'format', value: String(FORMAT) } });
+    this.#begin();
+  }
+}
+
+const ACKNOWLEDGE_DELAY = 250;

@@ -1,0 +1,35 @@
+/** Bodies of the store, as delivery reads them. (Those in files: body-files.ts.) */
+import type { SpooledBody, SpooledMessage } from '../mail/spooled.ts';
+
+/** A body that is at hand as a whole. */
+export class BytesBody implements SpooledBody {
+  readonly bytes: Buffer;
+
+  constructor(bytes: Buffer) {
+    this.bytes = bytes;
+  }
+
+  get length(): number {
+    return this.bytes.length;
+  }
+
+  async *chunks(): AsyncGenerator<Buffer> {
+    yield this.bytes;
+  }
+}
+
+/** A body that ought to be in the store and is not: told to whoever reads it. */
+export class MissingBody implements SpooledBody {
+  readonly #id: string;
+  readonly length: number;
+
+  constructor(message: SpooledMessage) {
+    this.#id = message.id;
+    this.length = message.wireSize;
+  }
+
+  chunks(): AsyncIterable<Buffer> {
+    const failing = { next: () => Promise.reject(new Error(`the body of ${this.#id} is missing`)) };
+    return { [Symbol.asyncIterator]: () => failing };
+  }
+}

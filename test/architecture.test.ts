@@ -1,0 +1,122 @@
+/**
+ * The shape of src/: who may import whom, and where each package has its one home. A change of either table is a
+ * decision: make it here first.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { isBuiltin } from 'node:module';
+import { dirname, join, relative, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+
+const SRC = fileURLToPath(new URL('../src', import.meta.url));
+
+const STAGES = ['reception', 'spool', 'directory', 'routing', 'delivery', 'bounce', 'evidence', 'checks', 'admin'];
+
+/** Folder → what it may import besides itself: folders of ours, or single files. `main.ts` may import everything. */
+const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  mail: [],
+  platform: ['mail/tls.ts'], // the TLS facts of a socket are stated in the vocabulary's words
+  settings: ['mail', 'platform'],
+  ...Object.fromEntries(STAGES.map((stage) => [stage, ['mail', 'platform']])),
+  cli: ['mail', 'platform', 'settings', 'admin/contract.ts'],
+  demo: ['mail', 'platform'],
+};
+
+/** Package → the folders that may import it. A package that is not named here has no home yet. */
+const HOMES: Readonly<Record<string, readonly string[]>> = {
+  'smtp-server': ['reception', 'demo'],
+  mailauth: ['reception'],
+  lmdb: ['spool'],
+  nodemailer: ['delivery', 'checks', 'demo'],
+  'mx-connect': ['delivery'],
+  mailparser: ['evidence'],
+  fastify: ['admin'],
+  'prom-client': ['admin'],
+  pino: ['platform'],
+  'pino-pretty': ['platform'],
+  selfsigned: ['platform'],
+  pg: ['platform'],
+  yaml: ['settings'],
+  zod: ['settings', 'admin'],
+  ldapts: ['directory'],
+  'csv-parse': ['directory'],
+  'ipaddr.js': ['reception', 'settings'],
+};
+
+interface Import {
+  /** `delivery/pool.ts` */
+  readonly file: string;
+  readonly specifier: string;
+}
+
+/** Static, type-only, re-exporting and dynamic imports alike; also `import('x').Type` in types. */
+const IMPORT =
+  /(?:^|[\s;{}(=:<,|&])(?:(?:import|export)\s(?:[^'"`;]*?\sfrom\s*)?|import\(\s*|require\(\s*|createRequire\([^)]*\)\(\s*)(['"])([^'"\n]+)\1/g;
+
+function importsOf(file: string): Import[] {
+  const text = readFileSync(join(SRC, file), 'utf8').replace(/^\s*(?:\/\/|\*|\/\*).*$/gm, '');
+  return [...text.matchAll(IMPORT)].map((match) => ({ file, specifier: match[2] ?? '' }));
+}
+
+const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' })
+  .filter((file) => file.endsWith('.ts') && !file.includes('node_modules'))
+  .map((file) => file.split(sep).join('/'));
+const imports = files.flatMap(importsOf);
+
+const folderOf = (file: string): string => (file.includes('/') ? (file.split('/')[0] ?? '') : file);
+const targetOf = ({ file, specifier }: Import): string => relative('/', join('/', dirname(file), specifier));
+const packageOf = (specifier: string): string =>
+  specifier
+    .split('/')
+    .slice(0, specifier.startsWith('@') ? 2 : 1)
+    .join('/');
+const isOurs = ({ specifier }: Import): boolean => specifier.startsWith('.');
+const show = ({ file, specifier }: Import): string => `src/${file} imports ${specifier}`;
+
+describe('architecture', () => {
+  it('reads the imports that are there', () => {
+    expect(imports.length).toBeGreaterThan(files.length / 2);
+    expect(imports.map(({ specifier }) => specifier)).toContain('../mail/event.ts');
+  });
+
+  it('has only the folders that the table names', () => {
+    const folders = new Set(files.filter((file) => file.includes('/')).map(folderOf));
+    expect([...folders].filter((folder) => !(folder in MAY_IMPORT))).toEqual([]);
+    expect(files.filter((file) => !file.includes('/') && file !== 'main.ts')).toEqual([]);
+  });
+
+  it('lets each folder import only what it may', () => {
+    const offenders = imports.filter(isOurs).filter((one) => {
+      const folder = folderOf(one.file);
+      const target = targetOf(one);
+      if (folder === 'main.ts' || folderOf(target) === folder) return false;
+      return !(MAY_IMPORT[folder] ?? []).some((allowed) => target === allowed || target.startsWith(`${allowed}/`));
+    });
+    expect(offenders.map(show)).toEqual([]);
+  });
+
+  it('lets nothing import main.ts', () => {
+    expect(
+      imports
+        .filter(isOurs)
+        .filter((one) => targetOf(one) === 'main.ts')
+        .map(show),
+    ).toEqual([]);
+  });
+
+  it('names every file of ours with its extension, and never leaves src', () => {
+    const offenders = imports.filter(isOurs).filter((one) => !files.includes(targetOf(one)));
+    expect(offenders.map(show)).toEqual([]);
+  });
+
+  it('keeps each package in its home', () => {
+    const packages = imports.filter((one) => !isOurs(one) && !isBuiltin(one.specifier));
+    const offenders = packages.filter((one) => !(HOMES[packageOf(one.specifier)] ?? []).includes(folderOf(one.file)));
+    expect(offenders.map(show)).toEqual([]);
+  });
+
+  it('imports the parts of Node by their node: names', () => {
+    const offenders = imports.filter((one) => isBuiltin(one.specifier) && !one.specifier.startsWith('node:'));
+    expect(offenders.map(show)).toEqual([]);
+  });
+});

@@ -1,0 +1,109 @@
+/**
+ * Must hold 5: COUNT messages wait for a hop that is dead. Memory stays under 512 MB, start-up under 10 s, and another
+ * hop keeps at least 90 % of its rate.
+ *
+ *   node test/faults/dead-hop.ts [COUNT=100000] [--hop refused|silent] [--rate-seconds 15]
+ *
+ * `refused` is a port where nobody listens; `silent` takes connections and never says a word.
+ */
+import { parseArgs } from 'node:util';
+import { seeded, testMessage } from '../e2e/support/messages.ts';
+import { Relay, smartHost, twoSides } from '../e2e/support/relay.ts';
+import { SmtpClient } from '../e2e/support/smtp-client.ts';
+import { SmtpSink } from '../e2e/support/smtp-sink.ts';
+import { freePorts, until, Workspace } from '../e2e/support/workspace.ts';
+import { say, table, verdict } from './report.ts';
+
+const SESSIONS = 20;
+const RSS_LIMIT_MIB = 512;
+const START_LIMIT_SECONDS = 10;
+const KEPT_RATE = 0.9;
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { hop: { type: 'string', default: 'refused' }, 'rate-seconds': { type: 'string', default: '15' } },
+});
+const count = Number(positionals[0] ?? 100_000);
+const seconds = Number(values['rate-seconds']);
+
+await using workspace = new Workspace('dead-hop');
+const live = await new SmtpSink().listen();
+live.keep = false;
+const silent = await new SmtpSink().listen();
+silent.answer = () => 'silent';
+const [deadPort = 0] = values.hop === 'silent' ? [silent.port] : await freePorts(1);
+const relay = await Relay.prepare(workspace, {
+  settings: twoSides({ onPremises: smartHost(live.port), cloud: smartHost(deadPort), more: 'queue: { expire-after: 1d }' }),
+  recipients: ['local@example.com,on-premises,,', 'moved@example.com,cloud,moved@tenant.mail.example.net,'],
+});
+const { bytes } = testMessage('x', 1024, seeded(5));
+
+/** Sends to one recipient on SESSIONS sessions, until `enough` says so; returns how many were accepted, and in how many seconds. */
+async function send(recipient: string, enough: (sent: number) => boolean): Promise<{ accepted: number; seconds: number }> {
+  const began = performance.now();
+  let started = 0;
+  let accepted = 0;
+  const session = async () => {
+    const opened = await SmtpClient.open(relay.port);
+    await opened?.client.command('EHLO sender.example');
+    while (opened !== undefined && !enough(started)) {
+      started += 1;
+      const answer = await opened.client.send('sender@source.example', [recipient], bytes);
+      if (answer.kind === 'unknown') break;
+      if (answer.kind === 'acked') accepted += 1;
+    }
+    await opened?.client.quit();
+  };
+  await Promise.all(Array.from({ length: SESSIONS }, session));
+  return { accepted, seconds: (performance.now() - began) / 1000 };
+}
+
+/** Messages a second that arrive at the live hop while the senders do what they can. */
+async function liveRate(): Promise<number> {
+  const end = performance.now() + seconds * 1000;
+  const before = live.count;
+  const began = performance.now();
+  const { accepted } = await send('local@example.com', () => performance.now() > end);
+  await until('the live hop has all', () => live.count >= before + accepted, 60_000, 20);
+  return (live.count - before) / ((performance.now() - began) / 1000);
+}
+
+await relay.start();
+await liveRate(); // warm-up
+const rateBefore = await liveRate();
+say(`live hop alone: ${rateBefore.toFixed(0)}/s`);
+const fill = await send('moved@example.com', (sent) => sent >= count);
+say(
+  `${fill.accepted} messages for the dead hop, accepted at ${(fill.accepted / fill.seconds).toFixed(0)}/s; memory ${relay.rss().toFixed(0)} MiB`,
+);
+const rateBeside = await liveRate();
+const peakFirst = relay.peakRss();
+await relay.stop();
+const startSeconds = await relay.start();
+const rateAfter = await liveRate();
+const peakSecond = relay.peakRss();
+await relay.kill();
+
+say(
+  table(
+    ['', 'measured', 'bar'],
+    [
+      ['start-up with the queue, s', startSeconds.toFixed(2), `< ${START_LIMIT_SECONDS}`],
+      ['peak memory while filling, MiB', peakFirst.toFixed(0), `< ${RSS_LIMIT_MIB}`],
+      ['peak memory after the restart, MiB', peakSecond.toFixed(0), `< ${RSS_LIMIT_MIB}`],
+      ['live hop alone, messages/s', rateBefore.toFixed(0), ''],
+      ['live hop beside the dead queue', rateBeside.toFixed(0), `>= ${(KEPT_RATE * rateBefore).toFixed(0)}`],
+      ['the same after the restart', rateAfter.toFixed(0), `>= ${(KEPT_RATE * rateBefore).toFixed(0)}`],
+    ],
+  ),
+);
+const broken: string[] = [];
+if (fill.accepted < count) broken.push(`only ${fill.accepted} of ${count} were accepted`);
+if (startSeconds >= START_LIMIT_SECONDS) broken.push(`start-up took ${startSeconds.toFixed(1)} s`);
+if (Math.max(peakFirst, peakSecond) >= RSS_LIMIT_MIB) broken.push('memory');
+if (rateBeside < KEPT_RATE * rateBefore)
+  broken.push(`beside the dead queue the live hop has ${((100 * rateBeside) / rateBefore).toFixed(0)} %`);
+if (rateAfter < KEPT_RATE * rateBefore)
+  broken.push(`after the restart the live hop has ${((100 * rateAfter) / rateBefore).toFixed(0)} %`);
+process.exitCode = verdict('dead-hop', broken);
+await Promise.all([live.down(), silent.down()]);

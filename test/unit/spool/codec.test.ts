@@ -1,0 +1,76 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { RecipientState, SpooledMessage } from '../../../src/mail/spooled.ts';
+import { decode, encode } from '../../../src/spool/codec.ts';
+import { box, id, spooled } from './messages.ts';
+
+describe('the record of a spooled message', () => {
+  it('keeps every field of a message with DSN parameters, a quoted local part and all states', () => {
+    const message: SpooledMessage = {
+      ...spooled(1, 1_763_800_000_000),
+      sender: null,
+      ret: 'HDRS',
+      envid: 'env+id "1"',
+      eightBit: true,
+      smtputf8: true,
+      recipients: [
+        {
+          index: 0,
+          address: box('"a \\"b\\"@c"@example.com'),
+          notify: ['SUCCESS', 'DELAY'],
+          orcpt: 'rfc822;x@example.com',
+          state: 'held',
+          attempts: 3,
+          nextAttemptAt: 5,
+          lastReply: { code: 450, enhanced: '4.2.0', text: 'later' },
+          heldBy: 'operator',
+          heldFor: 7,
+          heldSince: 9,
+          expireNow: true,
+        },
+        { index: 1, address: box('Bücher@xn--bcher-kva.example'), state: 'relayed', attempts: 1, nextAttemptAt: 0 },
+      ],
+    };
+    expect(decode(message.id, encode(message, true))).toEqual({ message, bodyInFile: true });
+  });
+
+  it('leaves absent what was absent', () => {
+    const message = spooled(1, 0);
+    const { message: again } = decode(message.id, encode(message, false));
+    expect(again).toEqual(message);
+    expect(Object.keys(again)).not.toContain('ret');
+    expect(Object.keys(again)).not.toContain('envid');
+  });
+
+  it('brings back any message', () => {
+    const local = fc.stringMatching(/^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]{1,20}$/);
+    const recipient = fc.record({
+      local,
+      state: fc.constantFrom<RecipientState>('queued', 'deferred', 'held', 'relayed', 'failed', 'expired'),
+      attempts: fc.nat(),
+      nextAttemptAt: fc.nat(),
+      lastConnector: fc.string(),
+    });
+    fc.assert(
+      fc.property(fc.array(recipient, { maxLength: 5 }), fc.string(), fc.boolean(), (recipients, envid, inFile) => {
+        const message: SpooledMessage = {
+          ...spooled(1, 1),
+          envid,
+          recipients: recipients.map(({ local: name, ...rest }, index) => ({
+            index,
+            address: box(`${name}@example.com`),
+            ...rest,
+          })),
+        };
+        expect(decode(message.id, encode(message, inFile))).toEqual({ message, bodyInFile: inFile });
+      }),
+    );
+  });
+
+  it.each(['', 'x', '{}', '[]', '[1,2]', '[1,"nomailbox",0,1,1,{},null,null,[]]', '[1,null,0,1,1,{},null,null,[["@"]]]'])(
+    'refuses %s',
+    (record) => {
+      expect(() => decode(id(1), record)).toThrow(Error);
+    },
+  );
+});
