@@ -3,6 +3,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { isIP } from 'node:net';
 
 const MIN_TOKEN = 16;
+const USABLE_TOKEN = new RegExp(`^[\\x21-\\x7e]{${MIN_TOKEN},}$`);
 
 export interface AccessSettings {
   /** The address we listen on. */
@@ -17,8 +18,8 @@ export interface AccessSettings {
 
 /** Why the relay must not start so; `undefined` where it may (contract.md: off loopback a token and TLS). */
 export function refusalToStart(settings: AccessSettings): string | undefined {
-  if (settings.token !== undefined && settings.token.length < MIN_TOKEN) {
-    return `the token of the admin API is shorter than ${MIN_TOKEN} characters`;
+  if (settings.token !== undefined && !USABLE_TOKEN.test(settings.token)) {
+    return `the token of the admin API must be ${MIN_TOKEN} or more letters, digits or signs without spaces`;
   }
   if (isLoopback(settings.address)) return undefined;
   const missing = [

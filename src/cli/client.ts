@@ -37,7 +37,8 @@ export class Unreachable extends OperationError {
   }
 }
 
-type Query = Readonly<Record<string, unknown>>;
+type Value = string | number | boolean | undefined;
+type Query = Readonly<Record<string, Value | readonly Value[]>>;
 
 export class HttpOperations implements Operations {
   readonly #settings: ClientSettings;

@@ -27,7 +27,7 @@ export interface Invocation {
   /** The settings file. */
   readonly config: string;
   /** Runs against the daemon, the `--server`, or the data directory. */
-  withOperations(work: (operations: Operations) => Promise<number>): Promise<number>;
+  readonly withOperations: (work: (operations: Operations) => Promise<number>) => Promise<number>;
 }
 
 export interface Command {

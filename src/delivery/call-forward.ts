@@ -27,6 +27,9 @@ export interface CallForwardLimits {
 
 export const CALL_FORWARD_LIMITS: CallForwardLimits = { known: 3_600_000, unknown: 300_000, remembered: 10_000, atOnce: 20 };
 
+/** Nobody waits for an answer longer than this, but one that comes late is remembered. */
+const LONGEST = 30_000;
+
 const TOO_LATE: Verification = { answer: 'unavailable', reply: reply(451, '4.4.2', 'the next hop did not answer in time') };
 const TOO_MANY: Verification = { answer: 'unavailable', reply: reply(451, '4.3.2', 'too many recipients are being verified') };
 
@@ -149,7 +152,7 @@ class RecipientQuestion implements Exchange {
   /** The whole group at once where the peer takes it (RFC 2920), else the next command. */
   #say(): void {
     const connection = this.#connection;
-    connection.deadline = connection.now() + connection.deadlines.rcpt;
+    connection.deadline = connection.now() + Math.min(connection.deadlines.rcpt, LONGEST);
     connection.command(connection.pipelining ? this.#commands.join('') : (this.#commands[0] ?? ''), 'utf8');
   }
 
@@ -158,7 +161,7 @@ class RecipientQuestion implements Exchange {
     this.#commands.shift();
     const answer = readReply(wire);
     if (asked?.startsWith('MAIL') && answer.code >= 300) this.#verification = { answer: 'unavailable', reply: answer };
-    if (asked?.startsWith('RCPT')) this.#verification ??= judge(answer);
+    if (asked?.startsWith('RCPT')) this.#verification ??= verificationOf(answer);
     if (answer.code === 421) {
       this.#connection.abort({ code: 'ECLOSED', message: 'service closing', reply: wire });
     } else if (this.#commands.length === 0) {
@@ -180,7 +183,7 @@ class RecipientQuestion implements Exchange {
 }
 
 /** What an answer to RCPT says of the recipient; an answer of policy or of the sender says nothing (RFC 3463 §3.2). */
-export function judge(answer: SmtpReply): Verification {
+export function verificationOf(answer: SmtpReply): Verification {
   const { code, enhanced } = answer;
   if (code < 300) return { answer: 'known', reply: answer };
   if (code < 500) return { answer: 'unavailable', reply: answer };

@@ -6,13 +6,15 @@ import type { SpoolId } from '../mail/spooled.ts';
 
 export class Claims {
   readonly #release: (id: SpoolId, retryAt: number | undefined) => void;
+  readonly #wakeBy: (at: number) => void;
   /** Recipients in the hands of some lane. */
   readonly #busy = new Map<SpoolId, Set<number>>();
   /** Claimed messages of which a further recipient falls due while others are still busy. */
   readonly #later = new Map<SpoolId, number>();
 
-  constructor(release: (id: SpoolId, retryAt: number | undefined) => void) {
+  constructor(release: (id: SpoolId, retryAt: number | undefined) => void, wakeBy: (at: number) => void) {
     this.#release = release;
+    this.#wakeBy = wakeBy;
   }
 
   /** Keeps track of a message, or adds recipients to it. */
@@ -33,7 +35,9 @@ export class Claims {
   /** Looks at the message again at `at` (milliseconds since the epoch) although it is still claimed. */
   lookAgain(id: SpoolId, at: number): void {
     const known = this.#later.get(id);
-    if (known === undefined || at < known) this.#later.set(id, at);
+    if (known !== undefined && known <= at) return;
+    this.#later.set(id, at);
+    this.#wakeBy(at);
   }
 
   /** Ends the part of a task: `share` as it was given out, `undefined` for a message of one task. */
@@ -60,15 +64,15 @@ export class Claims {
     this.lookAgain(id, at);
   }
 
-  get waiting(): number {
-    return this.#later.size;
-  }
-
-  /** Claimed messages whose next look has come. */
-  takeLater(now: number): SpoolId[] {
+  /** Claimed messages whose next look has come, and when the next of the others comes. */
+  takeLater(now: number): { ready: SpoolId[]; next: number | undefined } {
     const ready: SpoolId[] = [];
-    for (const [id, at] of this.#later) if (at <= now) ready.push(id);
+    let next: number | undefined;
+    for (const [id, at] of this.#later) {
+      if (at <= now) ready.push(id);
+      else if (next === undefined || at < next) next = at;
+    }
     for (const id of ready) this.#later.delete(id);
-    return ready;
+    return { ready, next };
   }
 }

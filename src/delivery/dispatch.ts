@@ -40,6 +40,8 @@ interface Group {
 interface LaneTurn {
   readonly lane: Lane;
   readonly away?: Task[];
+  /** The side for which it waited before it came to this lane. */
+  readonly waitedFor?: string;
 }
 
 /** RFC 5321 §4.5.3.1.8: every server takes 100 (the cloud 200, G2). */
@@ -82,7 +84,7 @@ export class Dispatch {
     this.claims = new Claims((id, retryAt) => {
       deps.due.release(id);
       if (retryAt !== undefined) deps.wakeBy(retryAt);
-    });
+    }, deps.wakeBy);
   }
 
   /** Nothing new may be taken on: the store is behind. */
@@ -159,7 +161,7 @@ export class Dispatch {
     }
     if (planned === 0) return false;
     const tracked = this.#track(message.id, share, groups, waiting);
-    const waitedFor = turn?.lane.connector.side;
+    const waitedFor = turn?.waitedFor ?? turn?.lane.connector.side;
     for (const { lane, parts } of groups) {
       const task = { lane, message, parts, share: tracked ? indexesOf(parts) : undefined, waitedFor };
       this.#place(task, turn);
@@ -195,11 +197,16 @@ export class Dispatch {
     if (itsTurn && turn.away !== undefined) turn.away.push(task);
     else if ((itsTurn || (lane.waiting.length === 0 && !this.isClosed(lane))) && this.#hasRoom(lane)) this.#start(task);
     else {
-      const { share } = task;
-      const { id } = task.message;
-      lane.waiting.push(share === undefined ? id : { id, share });
+      lane.waiting.push(waitingOf(task));
       if (!itsTurn) this.advance(lane);
     }
+  }
+
+  /** Has the lane looked at from time to time, until it is open and nothing is parked. */
+  attend(lane: Lane): void {
+    if (this.attended.has(lane)) return;
+    this.attended.add(lane);
+    this.#deps.wakeBy(this.#deps.clock.now());
   }
 
   isClosed(lane: Lane): boolean {
@@ -217,7 +224,7 @@ export class Dispatch {
   advance(lane: Lane): void {
     if (lane.waiting.length === 0 || this.stopped) return;
     if (this.isClosed(lane)) {
-      this.attended.add(lane);
+      this.attend(lane);
       if (!lane.turningAway) void this.#turnAway(lane);
       return;
     }
@@ -227,7 +234,7 @@ export class Dispatch {
   #give(item: Waiting | undefined, turn: LaneTurn): void {
     if (item === undefined) return;
     if (typeof item === 'string') this.take(item, undefined, turn);
-    else this.take(item.id, item.share, turn);
+    else this.take(item.id, item.share, item.waitedFor === undefined ? turn : { ...turn, waitedFor: item.waitedFor });
   }
 
   /** Puts off whatever waits for a closed lane, a batch at a time, with a pause for everybody else between batches. */
@@ -265,6 +272,7 @@ export class Dispatch {
     this.active -= 1;
     this.#observe(lane, attempts, started);
     const ledger = enterAttempts(task, attempts, () => this.moment());
+    if (lane.backingOff && ledger.retryAt !== undefined) lane.park(message.id);
     const commit = this.commits.commit(message, ledger);
     this.advance(lane);
     if (await commit) this.claims.finish(message.id, task.share, ledger.retryAt);
@@ -278,7 +286,7 @@ export class Dispatch {
     const delay = (failures: number) => Math.min(retryDelay(this.settings.retry, failures, random()), longest);
     const news = lane.observe(attempts, started, clock.now(), clock.monotonic(), delay);
     if (news === 'down') {
-      this.attended.add(lane);
+      this.attend(lane);
       log.warn({ lane: lane.key, reply: lane.down?.reply, failures: lane.down?.failures }, 'next hop down');
     } else if (news === 'up') {
       log.info({ lane: lane.key, parked: lane.parked.size }, 'next hop up');
@@ -314,6 +322,12 @@ export class Dispatch {
     }
     if (this.quiet) this.onQuiet?.();
   }
+}
+
+/** What a lane keeps of a task: most often just the id. */
+function waitingOf({ lane, message, share, waitedFor }: Task): Waiting {
+  if (waitedFor !== undefined && waitedFor !== lane.connector.side) return { id: message.id, share, waitedFor };
+  return share === undefined ? message.id : { id: message.id, share };
 }
 
 function addTo(groups: Group[], lane: Lane, part: Part): void {

@@ -15,7 +15,9 @@ import type { Closed } from './settle.ts';
  * One waiting message: its id where all of its due recipients wait here, else which of them. Nothing more is kept, so
  * that a hundred thousand of them cost a few megabytes.
  */
-export type Waiting = SpoolId | { readonly id: SpoolId; readonly share: readonly number[] };
+export type Waiting =
+  | SpoolId
+  | { readonly id: SpoolId; readonly share: readonly number[] | undefined; readonly waitedFor?: string };
 
 /** What a lane last saw of its next hop. Times in milliseconds since the epoch. */
 export interface Sighting {

@@ -4,6 +4,7 @@
  */
 import type { Outcome } from '../mail/attempt.ts';
 import { reply, type SmtpReply } from '../mail/reply.ts';
+import { SLICE, streamBody, writeEnd } from './body-writer.ts';
 import { mailCommand, rcptCommand } from './envelope-commands.ts';
 import { readReply, sessionFailure } from './network-replies.ts';
 import type { ConnectionLost, Exchange, SmtpConnection } from './smtp-connection.ts';
@@ -29,11 +30,6 @@ const NOTHING = 6;
 type Step = 0 | 1 | 2 | 3 | 4 | 5 | 6;
 const WAITING_FOR = ['RSET', 'MAIL FROM', 'RCPT TO', 'DATA', 'sending the message', 'the end of DATA', 'an empty DATA'] as const;
 
-/** Bodies up to here leave in one write; longer ones in slices, so that a stuck peer is seen by the block. */
-const SLICE = 256 * 1024;
-const DOT = Buffer.from('.\r\n');
-const CRLF_DOT = Buffer.from('\r\n.\r\n');
-const CR = 13;
 const LF = 10;
 
 export class MailExchange implements Exchange {
@@ -58,7 +54,7 @@ export class MailExchange implements Exchange {
     this.#host = host;
     this.#transaction = transaction;
     this.#done = done;
-    this.#outcomes = new Array<Outcome | undefined>(transaction.recipients.length).fill(undefined);
+    this.#outcomes = transaction.recipients.map(() => undefined);
     this.#transactionEnds = connection.now() + connection.deadlines.transaction;
   }
 
@@ -86,8 +82,7 @@ export class MailExchange implements Exchange {
       });
       return;
     }
-    // RFC 5321 §3.8: the peer closes, whatever the command; no further answers come. Not of a reused connection's first
-    // command alone: that one timed out while it was kept.
+    // RFC 5321 §3.8: the peer closes, whatever the command; no further answers come
     if (wire.startsWith('421')) {
       this.#connection.abort({ code: 'ECLOSED', message: 'service closing', reply: wire });
       return;
@@ -108,7 +103,7 @@ export class MailExchange implements Exchange {
         return;
       case RCPT:
         if (kind === 2) this.#accepted++;
-        else this.#outcomes[this.#next] = refusal(readReply(wire));
+        else this.#outcomes[this.#next] = this.#recipientRefusal(readReply(wire));
         this.#next++;
         this.#nextRecipient();
         return;
@@ -125,6 +120,12 @@ export class MailExchange implements Exchange {
         this.#finish();
         return;
     }
+  }
+
+  #recipientRefusal(answer: SmtpReply): Outcome {
+    // RFC 5321 §4.5.3.1.10: some say 552 where they mean 452, too many recipients
+    const tooMany = answer.code === 552 && (answer.enhanced === undefined || answer.enhanced === '5.5.3') && this.#accepted > 0;
+    return tooMany ? { kind: 'deferred', reply: answer, cause: 'answer' } : refusal(answer);
   }
 
   #nextRecipient(): void {
@@ -180,20 +181,13 @@ export class MailExchange implements Exchange {
       void this.#stream();
       return;
     }
-    this.#writeEnd(bytes);
+    this.#end(bytes, LF);
   }
 
-  /** The last octets of the body and the final dot, in one go. `before` is the octet in front of them. */
-  #writeEnd(last: Buffer, before = LF): void {
-    const socket = this.#connection._socket;
-    const { length } = last;
-    const lineEnded = length === 0 || (last[length - 1] === LF && (length > 1 ? last[length - 2] : before) === CR);
-    socket.cork();
-    if (length > 0) socket.write(last);
-    socket.write(lineEnded ? DOT : CRLF_DOT, this.#onDotWritten);
-    socket.uncork();
+  #end(last: Buffer, before: number): void {
     this.#step = END;
     this.#wait(this.#connection.deadlines.final);
+    writeEnd(this.#connection._socket, last, before, this.#onDotWritten);
   }
 
   readonly #onDotWritten = (error?: Error | null): void => {
@@ -201,54 +195,21 @@ export class MailExchange implements Exchange {
   };
 
   async #stream(): Promise<void> {
-    const { body } = this.#transaction;
     const connection = this.#connection;
-    let sent = 0;
-    let last: Buffer = Buffer.alloc(0);
-    let before = LF;
-    try {
-      for await (const chunk of body.bytes === undefined ? body.chunks() : slices(body.bytes)) {
-        if (this.#step !== BODY) return; // answered or lost meanwhile
-        if (chunk.length === 0) continue;
-        sent += chunk.length;
-        if (sent > body.length) break;
-        // one chunk behind, so that the end leaves together with the dot, and only once all octets are there
-        const flowing = last.length === 0 || connection._socket.write(last);
-        before = last.at(-1) ?? LF;
-        last = chunk;
-        if (!flowing) await this.#drained();
-        this.#wait(connection.deadlines.block);
-      }
-    } catch {
-      sent = -1;
-    }
-    if (this.#step !== BODY) return;
-    if (sent !== body.length) {
-      // a message that ends short would be taken as whole (reliability.md 3): the dot is never sent
-      this.#settleRest({
-        kind: 'deferred',
-        reply: reply(451, '4.3.0', 'the message could not be read whole from the spool'),
-        cause: 'answer',
-      });
-      connection.abort({ code: 'ESPOOL', message: 'the message could not be read whole from the spool' });
+    const streamed = await streamBody(
+      connection._socket,
+      this.#transaction.body,
+      () => this.#step === BODY, // not answered or lost meanwhile
+      () => this.#wait(connection.deadlines.block),
+    );
+    if (streamed === 'unwanted') return;
+    if (streamed === 'broken') {
+      const unreadable = 'the message could not be read whole from the spool';
+      this.#settleRest({ kind: 'deferred', reply: reply(451, '4.3.0', unreadable), cause: 'answer' });
+      connection.abort({ code: 'ESPOOL', message: unreadable });
       return;
     }
-    this.#writeEnd(last, before);
-  }
-
-  /** Resolves when the socket takes more, or is gone. */
-  #drained(): Promise<void> {
-    const socket = this.#connection._socket;
-    return new Promise((resolve) => {
-      const go = (): void => {
-        socket.off('drain', go);
-        socket.off('close', go);
-        resolve();
-      };
-      socket.on('drain', go);
-      socket.on('close', go);
-      if (socket.destroyed) go();
-    });
+    this.#end(streamed.last, streamed.before);
   }
 
   /** The peer answers while we send: it has made up its mind, and where its commands begin again is not known. */
@@ -338,8 +299,4 @@ function refusal(answer: SmtpReply): Outcome {
   return answer.code >= 500
     ? { kind: 'failed', reply: answer, cause: 'answer' }
     : { kind: 'deferred', reply: answer, cause: 'answer' };
-}
-
-function* slices(bytes: Buffer): Generator<Buffer> {
-  for (let start = 0; start < bytes.length; start += SLICE) yield bytes.subarray(start, start + SLICE);
 }

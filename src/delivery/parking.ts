@@ -11,6 +11,9 @@ import { plan } from './plan.ts';
 import type { DueMail, Routing } from './ports.ts';
 import { type Closed, enterClosed } from './settle.ts';
 
+/** Parked ids looked at in one go; some may be gone or have moved. */
+const LOOKS = 400;
+
 export class Parking {
   readonly #dispatch: Dispatch;
   readonly #due: DueMail;
@@ -41,8 +44,9 @@ export class Parking {
     lane.waking = true;
     try {
       const settled: Promise<boolean>[] = [];
+      let looked = 0;
       for (const id of lane.parked) {
-        if (settled.length >= most) break;
+        if (settled.length >= most || ++looked > LOOKS) break;
         lane.parked.delete(id);
         const woken = this.#makeDue(id, (message, recipient) => this.#laneOf(message, recipient) === lane);
         if (woken !== undefined) settled.push(woken);

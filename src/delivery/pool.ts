@@ -7,6 +7,7 @@ import type { RemoteMta } from '../mail/attempt.ts';
 import type { HostPort, TlsPolicy } from '../mail/route.ts';
 import type { LadderStep, TlsEvidence } from '../mail/tls.ts';
 import type { Clock } from '../platform/clock.ts';
+import type { TlsFacts } from '../platform/tls-facts.ts';
 import type { Deadlines, Waiting } from './deadlines.ts';
 import type { SmtpConnection } from './smtp-connection.ts';
 import type { Rung } from './starttls.ts';
@@ -28,8 +29,8 @@ export interface Target {
   downUntil: number;
   /** Handshakes that failed, so that each message does not repeat them. */
   remembered: { readonly steps: readonly LadderStep[]; readonly rung: Rung; readonly until: number } | undefined;
-  /** For resumption; only of sessions of this rung, and only of those that `verified` as noted. */
-  ticket: { readonly session: Buffer; readonly rung: Rung; readonly verified: boolean; readonly error?: string } | undefined;
+  /** A TLS session to resume on this rung, with the facts of its full handshake: a resumed one shows no certificate. */
+  ticket: { readonly session: Buffer; readonly rung: Rung; readonly facts: TlsFacts } | undefined;
 }
 
 /** A connection that is ready for mail. */

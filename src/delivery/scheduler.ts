@@ -56,7 +56,7 @@ export interface Scheduler {
 
 /** Messages claimed before the event loop gets its turn. */
 const BATCH = 200;
-/** How often lanes that are closed, and messages claimed for several lanes, are looked at. */
+/** How often a paused lane, or one that comes back, is looked at; how long to wait for a store that is behind. */
 const ATTEND_EVERY_MS = 500;
 /** The longest sleep: a clock that is set back or ahead is noticed by then. */
 const LONGEST_SLEEP_MS = 60_000;
@@ -116,6 +116,7 @@ class QueueRunner implements Scheduler {
       if (laneOrConnector !== undefined && lane.key !== laneOrConnector && lane.connector.name !== laneOrConnector) continue;
       lane.probe();
       this.#attend(lane);
+      if (lane.down !== undefined || lane.parked.size > 0) this.#dispatch.attend(lane);
     }
     this.#pumpSoon();
   }
@@ -199,14 +200,6 @@ class QueueRunner implements Scheduler {
       log.error({ err: error }, 'due mail not read');
       this.#wakeBy(now + ATTEND_EVERY_MS);
     }
-    this.#watch();
-  }
-
-  /** Keeps the timer running while something needs a look that no due time announces. */
-  #watch(): void {
-    const { attended, claims } = this.#dispatch;
-    const wait = attended.size > 0 || claims.waiting > 0 ? ATTEND_EVERY_MS : LONGEST_SLEEP_MS;
-    this.#wakeBy(this.#deps.clock.now() + wait);
   }
 
   #wakeBy(at: number): void {
@@ -220,21 +213,39 @@ class QueueRunner implements Scheduler {
   #tick(): void {
     this.#timerAt = Number.POSITIVE_INFINITY;
     const dispatch = this.#dispatch;
-    for (const id of dispatch.claims.takeLater(this.#deps.clock.now())) dispatch.takeAgain(id);
-    for (const lane of dispatch.attended) this.#attend(lane);
+    const now = this.#deps.clock.now();
+    const { ready, next } = dispatch.claims.takeLater(now);
+    for (const id of ready) dispatch.takeAgain(id);
+    let wait = LONGEST_SLEEP_MS;
+    for (const lane of dispatch.attended) wait = Math.min(wait, this.#attend(lane));
+    this.#wakeBy(Math.min(now + wait, next ?? Number.POSITIVE_INFINITY));
     this.#pumpSoon();
   }
 
-  /** Looks at a lane that was closed: is it time to probe, was it resumed, is there parked mail to wake? */
-  #attend(lane: Lane): void {
+  /**
+   * Looks at a lane that was closed: is it time to probe, was it resumed, is there parked mail to wake? Answers how many
+   * milliseconds it may be left alone.
+   */
+  #attend(lane: Lane): number {
     const dispatch = this.#dispatch;
-    if (lane.down !== undefined && lane.backingOff && this.#deps.clock.monotonic() >= lane.down.retryAt) lane.probe();
-    if (dispatch.isClosed(lane)) return;
-    if (lane.waiting.length > 0) dispatch.advance(lane);
-    else if (lane.parked.size > 0) {
-      // Half open: one message shows whether the hop is back.
-      if (lane.down === undefined) void dispatch.parking.wake(lane, BATCH);
-      else if (lane.active === 0) void dispatch.parking.wake(lane, 1);
-    } else if (lane.down === undefined) dispatch.attended.delete(lane);
+    const { clock, control } = this.#deps;
+    if (control.isPaused(lane.connector.name)) return ATTEND_EVERY_MS;
+    if (lane.down !== undefined && lane.backingOff) {
+      const wait = lane.down.retryAt - clock.monotonic();
+      if (wait > 0) return wait;
+      lane.probe();
+    }
+    if (lane.waiting.length > 0) {
+      dispatch.advance(lane);
+      return ATTEND_EVERY_MS;
+    }
+    if (lane.parked.size === 0) {
+      if (lane.down === undefined) dispatch.attended.delete(lane);
+      return LONGEST_SLEEP_MS;
+    }
+    // Half open: one message shows whether the hop is back.
+    if (lane.down === undefined) void dispatch.parking.wake(lane, BATCH);
+    else if (lane.active === 0) void dispatch.parking.wake(lane, 1);
+    return ATTEND_EVERY_MS;
   }
 }

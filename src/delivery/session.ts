@@ -5,7 +5,8 @@ import { type ConnectionOptions, checkServerIdentity, createSecureContext, type 
 import { formatReply, reply, type SmtpReply } from '../mail/reply.ts';
 import type { LadderStep, TlsEvidence } from '../mail/tls.ts';
 import type { Clock } from '../platform/clock.ts';
-import { tlsEvidence } from '../platform/tls-facts.ts';
+import type { Log } from '../platform/logger.ts';
+import { type TlsFacts, tlsEvidence } from '../platform/tls-facts.ts';
 import type { Deadlines } from './deadlines.ts';
 import { connectFailure, readReply, sessionFailure } from './network-replies.ts';
 import { formatEndpoint, type Pool, type Session, type Target } from './pool.ts';
@@ -24,12 +25,14 @@ export const TLS_NOT_TRIED: TlsEvidence = { result: 'not-tried' };
 export class SessionOpener {
   readonly #pool: Pool;
   readonly #clock: Clock;
+  readonly #log: Log;
   readonly #deadlines: Deadlines;
   readonly #ca: string[] | undefined;
   readonly #contexts = new Map<string, { readonly stamp: string; readonly context: SecureContext }>();
 
   /** `ca`: trust anchors in PEM in place of Node's own. */
-  constructor(pool: Pool, clock: Clock, deadlines: Deadlines, ca?: string[]) {
+  constructor(pool: Pool, clock: Clock, log: Log, deadlines: Deadlines, ca?: string[]) {
+    this.#log = log;
     this.#pool = pool;
     this.#clock = clock;
     this.#deadlines = deadlines;
@@ -62,6 +65,7 @@ export class SessionOpener {
 
   /** The next hour's connections begin where this one ended; the failures stay in their record, marked as remembered. */
   #remember(target: Target, steps: readonly LadderStep[], rung: Rung): void {
+    this.#log.warn({ connector: target.connector, remoteMta: target.remoteMta, ladder: steps, now: rung }, 'TLS downgraded');
     const now = this.#clock.now();
     const since = new Date(now).toISOString();
     target.remembered = {
@@ -188,40 +192,26 @@ function observe(connection: SmtpConnection, target: Target): Observed {
     const refusal = connection.starttlsRefusal;
     return refusal === undefined ? { kind: 'clear' } : { kind: 'clear', refusal: oneLine(refusal) };
   }
-  // Node does not check the name again when a session is resumed: what its full handshake showed holds
-  const resumed = socket.isSessionReused() ? target.ticket : undefined;
-  const error = resumed?.error ?? socket.authorizationError;
-  const verified = socket.authorized && resumed?.verified !== false;
-  return { kind: 'secured', verified, ...(error === undefined || error === null ? {} : { error: String(error) }) };
+  const { verified = false, 'verification-error': error } = factsOf(socket, target);
+  return { kind: 'secured', verified, ...(error === undefined ? {} : { error }) };
 }
 
-/** The facts of a connection; on a resumed session the trust is what its full handshake came to. */
-function factsOf(socket: TLSSocket, target: Target): Omit<TlsEvidence, 'result'> {
-  const { verified, 'verification-error': error, ...facts } = tlsEvidence(socket);
-  const before = socket.isSessionReused() ? target.ticket : undefined;
-  const trust = before?.verified ?? verified;
-  const doubt = before === undefined ? error : before.error;
-  return {
-    ...facts,
-    ...(trust === undefined ? {} : { verified: trust }),
-    ...(doubt === undefined ? {} : { 'verification-error': doubt }),
-  };
+/**
+ * The facts of a connection. On a resumed session no certificate is shown and no name is checked: what its full
+ * handshake came to still holds.
+ */
+function factsOf(socket: TLSSocket, target: Target): TlsFacts {
+  const facts = tlsEvidence(socket);
+  const before = socket.isSessionReused() ? target.ticket?.facts : undefined;
+  if (before === undefined) return facts;
+  // before TLS 1.3 a resumed session makes no new key exchange
+  const fresh = facts.protocol === 'TLSv1.3' ? ['protocol', 'cipher', 'bits', 'key-exchange'] : ['protocol', 'cipher', 'bits'];
+  return { ...before, ...Object.fromEntries(Object.entries(facts).filter(([fact]) => fresh.includes(fact))) };
 }
 
 function keepTicket(target: Target, rung: Rung, connection: SmtpConnection, session: Buffer): void {
   const socket = connection._socket as TLSSocket; // this event may come before the connection counts as secured
-  if (socket.isSessionReused()) {
-    // trust is what the full handshake said
-    if (target.ticket?.rung === rung) target.ticket = { ...target.ticket, session };
-    return;
-  }
-  const error = socket.authorizationError as Error | string | null | undefined;
-  target.ticket = {
-    session,
-    rung,
-    verified: socket.authorized,
-    ...(error === null || error === undefined ? {} : { error: String(error) }),
-  };
+  target.ticket = { session, rung, facts: factsOf(socket, target) };
 }
 
 /** Nothing went: what the ladder came to so far. */

@@ -9,7 +9,7 @@ import type { NextHostFinder } from './next-hosts.ts';
 import type { Pool, Session, Target } from './pool.ts';
 import { type NotOpened, type SessionOpener, TLS_NOT_TRIED } from './session.ts';
 import type { SmtpConnection } from './smtp-connection.ts';
-import type { Transaction } from './transaction.ts';
+import type { Transaction, TransactionRecipient } from './transaction.ts';
 
 export class SmtpTransport {
   readonly #finder: NextHostFinder;
@@ -98,13 +98,23 @@ export class SmtpTransport {
     used: Session,
     started: number,
   ): Promise<readonly Attempt[]> {
-    const attempts = [...this.#settled(together, used, started)];
+    const attempts = this.#settled(together, used, started);
+    let alone: Attempt | undefined;
     for (const [i, recipient] of transaction.recipients.entries()) {
       if (together.outcomes[i] !== together.refusedTogether) continue; // has an answer of its own, given at RCPT
-      const [alone] = await this.deliver(connector, destination, { ...transaction, recipients: [recipient] });
+      // where the way itself has failed meanwhile, the others wait as well
+      alone =
+        alone?.outcome.kind === 'deferred' && alone.outcome.cause === 'connection'
+          ? alone
+          : await this.#alone(connector, destination, transaction, recipient);
       if (alone !== undefined) attempts[i] = alone;
     }
     return attempts;
+  }
+
+  async #alone(connector: Connector, destination: string, transaction: Transaction, recipient: TransactionRecipient) {
+    const [attempt] = await this.deliver(connector, destination, { ...transaction, recipients: [recipient] });
+    return attempt;
   }
 
   #settled({ outcomes }: ExchangeReport, { connection, target, tls }: Session, started: number): Attempt[] {

@@ -4,6 +4,7 @@ import type { Connector } from '../mail/route.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/logger.ts';
 import { CALL_FORWARD_LIMITS, CallForward, type CallForwardLimits, type Verification } from './call-forward.ts';
+import { type ConnectorTest, testConnector } from './connector-test.ts';
 import { DEADLINES, type Deadlines } from './deadlines.ts';
 import { MaildirTransport } from './maildir.ts';
 import { MailResolver } from './mx.ts';
@@ -36,6 +37,8 @@ export interface RelayTransport extends Transport {
    * longer than `deadline` milliseconds.
    */
   verify(connector: Connector, recipient: Mailbox, deadline: number): Verification | Promise<Verification>;
+  /** Opens a session as mail would and leaves without mail. Never rejects. */
+  test(connector: Connector): Promise<ConnectorTest>;
 }
 
 export function createTransport(
@@ -52,7 +55,7 @@ export function createTransport(
     random: deps.random ?? Math.random,
   });
   const finder = new NextHostFinder(resolver, pool, clock, settings.hostname, mxPort);
-  const opener = new SessionOpener(pool, clock, deadlines, deps.ca);
+  const opener = new SessionOpener(pool, clock, deps.log, deadlines, deps.ca);
   const smtp = new SmtpTransport(finder, pool, opener, clock);
   const maildir = new MaildirTransport(settings.hostname, clock);
   const callForward = new CallForward(finder, pool, opener, clock, { ...CALL_FORWARD_LIMITS, ...deps.callForward });
@@ -62,6 +65,7 @@ export function createTransport(
         ? maildir.deliver(connector.nextHop.path, transaction)
         : smtp.deliver(connector, destination, transaction),
     verify: (connector, recipient, deadline) => callForward.verify(connector, recipient, deadline),
+    test: (connector) => testConnector(connector, finder, opener),
     close: (deadline) => pool.close(deadline),
   };
 }

@@ -1,5 +1,5 @@
 /** The files of the evidence directory: names, order, age. */
-import { readdirSync, rmSync } from 'node:fs';
+import { readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
 const FILE = /^(\d{4}-\d{2}-\d{2})\.sqlite$/;
@@ -42,4 +42,19 @@ export function dropOldDays(directory: string, keepDays: number, now: number): s
     for (const name of [file, `${file}-wal`, `${file}-shm`]) rmSync(name, { force: true });
   }
   return old;
+}
+
+/** Renames a damaged day out of the way, its journal with it; returns the new name. */
+export function setAsideDay(directory: string, day: string, now: number): string {
+  const file = fileOf(directory, day);
+  const aside = `${file}.damaged-${now}`;
+  renameSync(file, aside);
+  for (const suffix of ['-wal', '-shm']) {
+    try {
+      renameSync(`${file}${suffix}`, `${aside}${suffix}`);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    }
+  }
+  return aside;
 }

@@ -34,7 +34,8 @@ export async function openEvidence(dataDirectory: string, parts: EvidenceParts):
   const writer = new StoreThread(settings);
   const reader = new StoreThread(settings);
   // Opens today's file now: a store that cannot promise durability stops the start, not the first message
-  await writer.ask({ kind: 'insert', batches: [], now: parts.clock.now() });
+  const aside = await writer.ask<string[]>({ kind: 'insert', batches: [], now: parts.clock.now() });
+  for (const file of aside) parts.log.error({ file }, 'damaged evidence was set aside');
   const intake = new Intake(parts.outbox, writer, parts.clock, parts.log);
   return {
     async query(filter) {

@@ -84,7 +84,8 @@ export class Intake {
 
   async #write(batches: readonly OutboxBatch[]): Promise<void> {
     try {
-      await this.#thread.ask({ kind: 'insert', batches, now: this.#clock.now() });
+      const aside = await this.#thread.ask<string[]>({ kind: 'insert', batches, now: this.#clock.now() });
+      for (const file of aside) this.#log.error({ file }, 'damaged evidence was set aside');
       // All are on disk: a crash before the next line is a replay, which the store recognises
       this.#outbox.acknowledge(batches.map((batch) => batch.sequence));
       if (this.#failing !== undefined) this.#log.info({}, 'evidence is written again');

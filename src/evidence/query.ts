@@ -117,7 +117,7 @@ export class EvidenceReader implements Disposable {
   #reader(day: string): DayReader {
     let reader = this.#open.get(day);
     if (reader === undefined) {
-      reader = new DayReader(fileOf(this.#directory, day));
+      reader = openDay(fileOf(this.#directory, day));
       this.#open.set(day, reader);
     }
     return reader;
@@ -136,6 +136,15 @@ export class EvidenceReader implements Disposable {
   [Symbol.dispose](): void {
     for (const reader of this.#open.values()) reader[Symbol.dispose]();
     this.#open.clear();
+  }
+}
+
+/** A day that cannot be read is named: an answer without it would pass for the whole (R19). */
+function openDay(file: string): DayReader {
+  try {
+    return new DayReader(file);
+  } catch (error) {
+    throw new Error(`${file} cannot be read: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
   }
 }
 

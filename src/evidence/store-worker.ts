@@ -24,7 +24,8 @@ if (parentPort !== null) {
     switch (request.kind) {
       case 'insert':
         store ??= new Store(settings);
-        return store.insert(request.batches, request.now);
+        store.insert(request.batches, request.now);
+        return store.takeAside();
       case 'query':
         reader ??= new EvidenceReader(settings.directory);
         return reader.query(request.filter, request.pending);

@@ -1,7 +1,7 @@
 /** The evidence store as its worker sees it: day files to write to, with the rule that a batch counts once. */
 import { makeDirectory } from '../platform/files.ts';
 import { DayWriter } from './day-file.ts';
-import { dayOf, dropOldDays, fileOf, startOf } from './days.ts';
+import { dayOf, dropOldDays, fileOf, setAsideDay, startOf } from './days.ts';
 import { timeOf } from './keys.ts';
 import type { OutboxBatch } from './ports.ts';
 
@@ -22,6 +22,7 @@ interface Share {
 export class Store implements Disposable {
   readonly #settings: StoreSettings;
   readonly #open = new Map<string, DayWriter>();
+  readonly #aside: string[] = [];
   #today = '';
 
   constructor(settings: StoreSettings) {
@@ -34,8 +35,14 @@ export class Store implements Disposable {
    * commits leaves the batch in the outbox; the replay then writes only what is missing.
    */
   insert(batches: readonly OutboxBatch[], now: number): void {
-    for (const [day, share] of this.#sharesByDay(batches, now)) {
-      const writer = this.#writer(day);
+    for (const [day, share] of this.#sharesByDay(batches, now)) this.#write(day, share, batches, now);
+    const today = dayOf(now);
+    if (today !== this.#today) this.#turnOver(today, now);
+  }
+
+  #write(day: string, share: Share, batches: readonly OutboxBatch[], now: number, isRetry = false): void {
+    try {
+      const writer = this.#writer(day, now);
       writer.transaction(() => {
         const fresh = share.sequences.some((sequence) => writer.hasBatch(sequence))
           ? this.#withoutKnown(writer, batches, day, now)
@@ -43,9 +50,12 @@ export class Store implements Disposable {
         writer.insert(fresh.lines, fresh.times);
         writer.noteBatches(fresh.sequences);
       });
+    } catch (error) {
+      if (!isDamage(error) || isRetry) throw error;
+      // What is damaged is kept for a person, and stops neither evidence nor mail
+      this.#setAside(day, now);
+      this.#write(day, share, batches, now, true);
     }
-    const today = dayOf(now);
-    if (today !== this.#today) this.#turnOver(today, now);
   }
 
   #sharesByDay(batches: readonly OutboxBatch[], now: number): Map<string, Share> {
@@ -83,18 +93,37 @@ export class Store implements Disposable {
     return this.#sharesByDay(unknown, now).get(day) ?? { lines: [], times: [], sequences: [] };
   }
 
-  #writer(day: string): DayWriter {
-    let writer = this.#open.get(day);
-    if (writer === undefined) {
-      writer = new DayWriter(fileOf(this.#settings.directory, day));
-      this.#open.set(day, writer);
+  #writer(day: string, now: number): DayWriter {
+    const open = this.#open.get(day);
+    if (open !== undefined) return open;
+    const file = fileOf(this.#settings.directory, day);
+    let writer: DayWriter;
+    try {
+      writer = new DayWriter(file);
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      this.#setAside(day, now);
+      writer = new DayWriter(file);
     }
+    this.#open.set(day, writer);
     return writer;
+  }
+
+  #setAside(day: string, now: number): void {
+    this.#open.get(day)?.[Symbol.dispose]();
+    this.#open.delete(day);
+    const aside = setAsideDay(this.#settings.directory, day, now);
+    this.#aside.push(aside);
+  }
+
+  /** Damaged files that were set aside since the last call. */
+  takeAside(): string[] {
+    return this.#aside.splice(0);
   }
 
   /** A new day: opens its file, closes the others, drops those that are too old. */
   #turnOver(today: string, now: number): void {
-    this.#writer(today);
+    this.#writer(today, now);
     this.#today = today;
     for (const [day, writer] of this.#open) {
       if (day === today) continue;
@@ -108,4 +137,12 @@ export class Store implements Disposable {
     for (const writer of this.#open.values()) writer[Symbol.dispose]();
     this.#open.clear();
   }
+}
+
+const SQLITE_CORRUPT = 11;
+const SQLITE_NOTADB = 26;
+
+function isDamage(error: unknown): boolean {
+  const code = (error as { errcode?: number }).errcode;
+  return code !== undefined && ((code & 0xff) === SQLITE_CORRUPT || code === SQLITE_NOTADB);
 }

@@ -42,7 +42,10 @@ function protocolWord(esmtp: boolean, tls: TlsEvidence | undefined): string {
 function tlsComments(tls: TlsEvidence): string {
   const bits = tls.bits === undefined ? '' : ` (${tls.bits}/${tls.bits} bits)`;
   const certificate = tls['peer-certificate'];
-  const shown = certificate === undefined ? 'none' : `${safeComment(certificate.subject)}, ${tls.verified === true ? 'verified' : 'unverified'}`;
+  const shown =
+    certificate === undefined
+      ? 'none'
+      : `${safeComment(certificate.subject)}, ${tls.verified === true ? 'verified' : 'unverified'}`;
   return `\r\n\t(using ${tls.protocol ?? 'unknown'} with cipher ${tls.cipher ?? 'unknown'}${bits})\r\n\t(client certificate: ${shown})`;
 }
 

@@ -20,6 +20,9 @@ export interface LogSettings {
   readonly format: 'json' | 'pretty';
 }
 
+/** Octets that wait for a reader who does not read (P8); further lines are dropped, the records are in the store. */
+const MAX_BUFFERED = 2 ** 24;
+
 /** Opens the log on a file descriptor (1 for `run`, 2 elsewhere) or on a stream (tests). */
 export async function openLog(settings: LogSettings, target: number | DestinationStream): Promise<RelayLog> {
   // Buffered writing: a write call per record would cost more than the record. flush() at exit and every 200 ms.
@@ -27,7 +30,7 @@ export async function openLog(settings: LogSettings, target: number | Destinatio
     typeof target === 'number'
       ? settings.format === 'pretty'
         ? ((await import('pino-pretty')).default({ destination: target, sync: true, colorize: false }) as DestinationStream)
-        : destination({ dest: target, sync: false, minLength: 16_384 })
+        : destination({ dest: target, sync: false, minLength: 8192, maxLength: MAX_BUFFERED })
       : target;
   const logger = pino(
     {

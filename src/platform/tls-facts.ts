@@ -11,18 +11,22 @@ const known = new WeakMap<TLSSocket, TlsFacts>();
 /**
  * The facts of a socket whose handshake is done. Read once per socket and remembered, so that every message on a kept
  * connection costs one look-up; ask while it is open, for a closed socket that was never asked knows nothing.
- * What cannot be known is absent (design.md P9): a server is not told the group of the key exchange.
+ * What cannot be known is absent (design.md P9): a server is not told the group of the key exchange, and a client that
+ * resumes a session is not shown the certificate again, nor does Node check its name again. `before` are the facts of the
+ * handshake in which that session was made: the certificate, and what was found of it then, are taken from there.
  */
-export function tlsEvidence(socket: TLSSocket): TlsFacts {
-  const before = known.get(socket);
-  if (before !== undefined) return before;
-  const facts = read(socket);
+export function tlsEvidence(socket: TLSSocket, before?: TlsFacts): TlsFacts {
+  const remembered = known.get(socket);
+  if (remembered !== undefined) return remembered;
+  const facts = read(socket, before);
   known.set(socket, facts);
   return facts;
 }
 
-function read(socket: TLSSocket): TlsFacts {
-  const facts: { -readonly [K in keyof TlsFacts]: TlsFacts[K] } = {};
+type Draft = { -readonly [K in keyof TlsFacts]: TlsFacts[K] };
+
+function read(socket: TLSSocket, before: TlsFacts | undefined): TlsFacts {
+  const facts: Draft = {};
   const protocol = socket.getProtocol();
   if (protocol !== null && protocol !== 'unknown') facts.protocol = protocol;
   const cipher = protocol === null ? undefined : socket.getCipher();
@@ -36,9 +40,12 @@ function read(socket: TLSSocket): TlsFacts {
   const certificate = socket.getPeerX509Certificate();
   if (certificate !== undefined) {
     facts['peer-certificate'] = describe(certificate);
-    const error = verificationError(socket, certificate);
-    facts.verified = error === undefined;
-    if (error !== undefined) facts['verification-error'] = error;
+    facts.verified = socket.authorized;
+    if (!socket.authorized) facts['verification-error'] = verificationError(socket);
+  } else if (before?.['peer-certificate'] !== undefined && socket.isSessionReused()) {
+    facts['peer-certificate'] = before['peer-certificate'];
+    if (before.verified !== undefined) facts.verified = before.verified;
+    if (before['verification-error'] !== undefined) facts['verification-error'] = before['verification-error'];
   }
   return facts;
 }
@@ -46,26 +53,17 @@ function read(socket: TLSSocket): TlsFacts {
 function keyExchange(socket: TLSSocket, cipher: string | undefined): string | undefined {
   // null on the server's side; {} where the exchange is not ephemeral
   const info = socket.getEphemeralKeyInfo() as { type?: string; name?: string; size?: number } | null;
-  if (info?.name !== undefined) return info.name;
+  // OpenSSL writes x25519 in small letters in a resumed session
+  if (info?.name !== undefined) return info.name.replace(/^x(?=25519|448)/, 'X');
   if (info?.type !== undefined) return info.size === undefined ? info.type : `${info.type}-${info.size}`;
   const named = cipher === undefined ? null : /^(ECDHE|DHE)-/.exec(cipher); // before TLS 1.3 the suite names the kind
   return named?.[1];
 }
 
-function verificationError(socket: TLSSocket, certificate: X509Certificate): string | undefined {
-  if (!socket.authorized) {
-    const error: unknown = socket.authorizationError;
-    if (typeof error === 'string') return error;
-    return error instanceof Error ? ((error as NodeJS.ErrnoException).code ?? error.message) : 'UNVERIFIED';
-  }
-  // Node does not look at the name again when a client resumes a session, so it would call a certificate right that the
-  // full handshake called wrong.
-  const name: unknown = (socket as { servername?: unknown }).servername;
-  const isClient = socket.getEphemeralKeyInfo() !== null;
-  if (isClient && socket.isSessionReused() && typeof name === 'string' && certificate.checkHost(name) === undefined) {
-    return 'ERR_TLS_CERT_ALTNAME_INVALID';
-  }
-  return undefined;
+function verificationError(socket: TLSSocket): string {
+  const error: unknown = socket.authorizationError; // a code, whatever its type says
+  if (typeof error === 'string') return error;
+  return error instanceof Error ? ((error as NodeJS.ErrnoException).code ?? error.message) : 'UNVERIFIED';
 }
 
 function describe(certificate: X509Certificate): PeerCertificate {

@@ -12,6 +12,8 @@ import { DataWalk, LINE_LIMIT, LineEndMender } from './wire.ts';
 const OWN_HOPS_LIMIT = 2;
 const HOPS_LIMIT = 30;
 
+const END_OF_DATA = '.\r\n';
+
 export const TOO_BIG = reply(552, '5.3.4', 'Message exceeds the maximum size');
 const BARE_LINE_END = reply(550, '5.6.11', 'Message holds a bare CR or LF (RFC 5321 2.3.8)');
 const NUL = reply(550, '5.6.11', 'Message holds a NUL octet');
@@ -70,6 +72,11 @@ export class IncomingMessage {
   /** Octets of the message, dots unstuffed, our field included. */
   get size(): number {
     return this.written - this.walk.stuffedDots - (this.mender?.addedDots ?? 0);
+  }
+
+  /** Octets of the message as it came, also of one that was dropped; right once its end has come. */
+  get arrivedSize(): number {
+    return this.arrived - END_OF_DATA.length - this.walk.stuffedDots;
   }
 
   /** Takes what came. Answers where the octets behind the final dot begin, or -1 while the message goes on. */

@@ -107,7 +107,8 @@ export function parseRcpt(line: string, postmasterDomain: Domain, routingAllowed
   const path = line.slice(line.indexOf('<', 8) + 1, end);
   if (NOT_ASCII_CHARACTER.test(path)) return { refusal: NOT_ASCII, address: path };
   if (path.startsWith('@')) return { refusal: SOURCE_ROUTE.test(path) ? NOT_RELAYED : RECIPIENT_SYNTAX, address: path };
-  const recipient = path.length === 10 && path.toLowerCase() === 'postmaster' ? mailbox(path, postmasterDomain) : parseMailbox(path);
+  const recipient =
+    path.length === 10 && path.toLowerCase() === 'postmaster' ? mailbox(path, postmasterDomain) : parseMailbox(path);
   if (recipient === undefined) {
     return { refusal: /@\[[^\]]+\]$/.test(path) ? LITERAL_NOT_RELAYED : RECIPIENT_SYNTAX, address: path };
   }

@@ -76,7 +76,8 @@ export class HeaderScan {
     }
     const first = text.charCodeAt(start);
     if (first === 32 || first === 9) {
-      if (this.field !== '' && this.field.length < FIELD_LIMIT) this.field += text.slice(start, Math.min(end, start + FIELD_LIMIT));
+      if (this.field !== '' && this.field.length < FIELD_LIMIT)
+        this.field += text.slice(start, Math.min(end, start + FIELD_LIMIT));
       return;
     }
     if (this.field !== '') this.finishField();
@@ -98,13 +99,20 @@ export class HeaderScan {
       if (namesBy(field, this.settings.relayNames)) this.ownHops += 1;
     } else if (name === 'message-id') {
       if (this.messageId === undefined) {
-        const value = field.slice(colon + 1).replace(/[\u0000-\u001f\u007f]/g, ' ').trim();
+        const value = field
+          .slice(colon + 1)
+          .replace(/[\u0000-\u001f\u007f]/g, ' ')
+          .trim();
         if (value !== '') this.messageId = value.slice(0, MESSAGE_ID_LIMIT);
       }
     } else {
       const expected = this.settings.tenantHeaders.get(name);
       if (expected === undefined) return;
-      const same = field.slice(colon + 1).trim().toLowerCase() === expected.toLowerCase();
+      const same =
+        field
+          .slice(colon + 1)
+          .trim()
+          .toLowerCase() === expected.toLowerCase();
       this.proofs.set(name, same && this.proofs.get(name) !== false);
     }
   }

@@ -1,9 +1,9 @@
 /** The listeners of the perimeter: their TLS contexts, their start and end, and the sweep that keeps the deadlines. */
+import { constants, createPrivateKey, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import type { AddressInfo, Socket } from 'node:net';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
-import { constants } from 'node:crypto';
 import { formatReply } from '../mail/reply.ts';
 import type { TlsProfile } from '../mail/route.ts';
 import type { Clock } from '../platform/clock.ts';
@@ -242,7 +242,11 @@ class Listeners implements Reception, ConnectionOpener {
 async function tlsOptions(tls: ReceptionSettings['tls']): Promise<SecureContextOptions> {
   const [cert, key] = await Promise.all([readFile(tls.certificate), readFile(tls.key)]);
   const options = { cert, key, ...profileOptions(tls.profile), secureOptions: constants.SSL_OP_NO_RENEGOTIATION };
-  createSecureContext(options); // throws where certificate and key are no pair
+  // OpenSSL takes a certificate and a key of different kinds without a word, and fails at each handshake
+  if (!new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))) {
+    throw new Error(`${tls.key} is not the key of ${tls.certificate}`);
+  }
+  createSecureContext(options);
   return options;
 }
 

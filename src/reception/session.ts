@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Recipient } from '../mail/envelope.ts';
 import type { Client, PeerClass } from '../mail/peer.ts';
-import { formatReply, reply, type SmtpReply } from '../mail/reply.ts';
+import { formatReply, type SmtpReply } from '../mail/reply.ts';
 import type { TlsEvidence } from '../mail/tls.ts';
 import { receivedField } from '../mail/trace.ts';
 import { tlsEvidence } from '../platform/tls-facts.ts';
@@ -191,7 +191,12 @@ export class Session extends LeanConnection implements SessionFacts {
     const { size } = transaction;
     let admission: Admission | Promise<Admission>;
     try {
-      admission = house.admission.admit({ recipient: command.recipient, sender, client, ...(size === undefined ? undefined : { size }) });
+      admission = house.admission.admit({
+        recipient: command.recipient,
+        sender,
+        client,
+        ...(size === undefined ? undefined : { size }),
+      });
     } catch (error) {
       house.log.error({ err: error, sessionId: this.sessionId }, 'admission failed');
       admission = { reply: replies.INTERNAL_ERROR };
@@ -317,7 +322,7 @@ export class Session extends LeanConnection implements SessionFacts {
 
   private answerMessage(incoming: IncomingMessage, transaction: Transaction, answer: SmtpReply): void {
     if (answer.code >= 300) {
-      const { messageId, arrived: size } = incoming;
+      const { messageId, arrivedSize: size } = incoming;
       this.refuseMessage(transaction, answer, messageId === undefined ? { size } : { size, messageId });
       return;
     }
@@ -333,7 +338,8 @@ export class Session extends LeanConnection implements SessionFacts {
     const { house } = this;
     this.incoming = undefined;
     this.transaction = undefined;
-    for (const record of rejectRecords(this, house.clock.now(), transaction, transaction.admitted, answer, facts)) house.record(record);
+    for (const record of rejectRecords(this, house.clock.now(), transaction, transaction.admitted, answer, facts))
+      house.record(record);
     this.error(answer);
   }
 
@@ -409,9 +415,9 @@ export class Session extends LeanConnection implements SessionFacts {
       this.sayGoodbye(replies.SHUTTING_DOWN);
     } else if (this.incoming !== undefined && now - this.rateSince > house.settings.sessionIdle) {
       const rate = (this.incoming.arrived - this.rateArrived) / ((now - this.rateSince) / 1000);
-      if (rate < deadlines.octetsPerSecond) this.sayGoodbye(replies.TOO_SLOW);
       this.rateSince = now;
       this.rateArrived = this.incoming.arrived;
+      if (rate < deadlines.octetsPerSecond) this.sayGoodbye(replies.TOO_SLOW);
     }
   }
 
@@ -425,7 +431,8 @@ export class Session extends LeanConnection implements SessionFacts {
       this.sayGoodbye(replies.OUT_OF_SERVICE); // in the middle of a message there is no other answer
     } else {
       // A commit may yet succeed after this 451: the client's second try is a duplicate then, never a loss (RFC 1047).
-      if (waiting === 'commit' && incoming !== undefined && transaction !== undefined) this.answerMessage(incoming, transaction, NOT_STORED);
+      if (waiting === 'commit' && incoming !== undefined && transaction !== undefined)
+        this.answerMessage(incoming, transaction, NOT_STORED);
       else this.error(replies.INTERNAL_ERROR);
       this.input.release();
     }

@@ -17,7 +17,17 @@ import { CommandInput, type InputTaker } from './input.ts';
 
 export const OVERRIDDEN = {
   server: ['connect', '_handleProxy', '_acceptSocket', 'onSecure', '_onError'],
-  connection: ['init', '_createParser', 'send', '_armTimeout', '_onTimeout', '_onCommand', '_onCloseEvent', '_onError', '_resetSession'],
+  connection: [
+    'init',
+    '_createParser',
+    'send',
+    '_armTimeout',
+    '_onTimeout',
+    '_onCommand',
+    '_onCloseEvent',
+    '_onError',
+    '_resetSession',
+  ],
 } as const;
 export const RELIED_ON = {
   server: ['constructor', 'listen', 'updateSecureContext', '_upgrade', '_expectsProxyHeader'],

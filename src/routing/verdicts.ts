@@ -30,7 +30,7 @@ export function deliver(
   if (!fits(deciding, primary))
     return refuse(deciding, entry, REPLIES.tooLarge, `${reason}; larger than connector ${primary.connector.name} takes`);
   const wanted = second === undefined ? deciding.copies : [second, ...(deciding.copies ?? [])];
-  const copies = wanted?.filter((copy) => copy.connector !== primary.connector && fits(deciding, copy)) ?? NO_COPIES;
+  const copies = wanted === undefined ? NO_COPIES : copiesBeside(deciding, primary, wanted);
   return {
     kind: 'deliver',
     route: second === undefined ? primary.side : 'both',
@@ -69,4 +69,14 @@ export function refuse(deciding: Deciding, entry: DirectoryEntry | undefined, an
     canonical: entry?.address ?? question.recipient,
     steps: steps ?? NO_STEPS,
   };
+}
+
+/** One connector gets a recipient once, whoever asks for it to; a copy that is too big for its way is not worth a word. */
+function copiesBeside(deciding: Deciding, primary: Leg, wanted: readonly Leg[]): Leg[] {
+  const used = new Set([primary.connector]);
+  return wanted.filter((copy) => {
+    if (used.has(copy.connector) || !fits(deciding, copy)) return false;
+    used.add(copy.connector);
+    return true;
+  });
 }

@@ -36,9 +36,8 @@ export function parseHostPort(text: string, defaultPort: number): HostPort | und
   const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([^\s:/[\]]+))(?::(\d{1,5}))?$/.exec(text);
   const literal = match?.[1];
   const host = literal ?? match?.[2];
-  if (host === undefined || (literal === undefined ? parseDomain(host) === undefined : isIP(literal) !== 6)) return undefined;
-  // an address whose numbers are too large must not pass for a name
-  if (literal === undefined && /^[\d.]+$/.test(host) && isIP(host) !== 4) return undefined;
+  if (host === undefined) return undefined;
+  if (literal === undefined ? isIP(host) !== 4 && parseDomain(host) === undefined : isIP(literal) !== 6) return undefined;
   const port = match?.[3] === undefined ? defaultPort : Number(match[3]);
   return port >= 1 && port <= 65_535 ? { host: host.toLowerCase(), port } : undefined;
 }

@@ -25,9 +25,14 @@ export interface DraftParts {
   readonly files: BodyFiles;
   readonly memory: DraftMemory;
   /** Makes the record durable, with the body unless that is in a file. */
-  accept(message: NewMessage, wireSize: number, body: Buffer | undefined, events: readonly EventRecord[]): Promise<void>;
-  /** A body file could not be made durable. */
-  failed(error: Error): void;
+  readonly accept: (
+    message: NewMessage,
+    wireSize: number,
+    body: Buffer | undefined,
+    events: readonly EventRecord[],
+  ) => Promise<void>;
+  /** The disk failed a body file: a sync or a write, not for want of room. */
+  readonly failed: (error: Error) => void;
 }
 
 export class BodyDraft {
@@ -85,7 +90,7 @@ export class BodyDraft {
       await file.finish();
     } catch (error) {
       this.#drop(file);
-      failed(error as Error);
+      if (!isShortage(error as NodeJS.ErrnoException)) failed(error as Error);
       throw error;
     }
     try {
@@ -120,4 +125,9 @@ export class BodyDraft {
   #drop(file: BodyFile): void {
     file.discard().catch(this.#parts.failed);
   }
+}
+
+/** Out of room, quota or descriptors: this message is refused, the disk is not to blame. */
+function isShortage({ code }: NodeJS.ErrnoException): boolean {
+  return code === 'ENOSPC' || code === 'EDQUOT' || code === 'EMFILE' || code === 'ENFILE';
 }

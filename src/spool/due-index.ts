@@ -3,6 +3,7 @@
  * due time, so that choosing what is due never scans the queue. Some 200 octets a message.
  */
 import type { SpooledMessage, SpoolId } from '../mail/spooled.ts';
+import type { ConnectorCount } from './ports.ts';
 import { dueAt } from './states.ts';
 
 export interface Entry {
@@ -21,14 +22,6 @@ export interface Entry {
   connector: string | undefined;
   /** Its place in the heap; -1 while it is not there. */
   place: number;
-}
-
-export interface ConnectorCount {
-  /** `undefined`: no attempt was made yet. */
-  readonly connector: string | undefined;
-  readonly messages: number;
-  /** Milliseconds since the epoch: when the oldest of them was received. */
-  readonly oldest: number;
 }
 
 export class DueIndex {

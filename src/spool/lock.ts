@@ -23,7 +23,7 @@ export function lockSpool(directory: string): Disposable {
   const pidFile = join(directory, 'pid');
   const lock = new DatabaseSync(join(directory, 'lock'), { timeout: 0 });
   try {
-    lock.exec('BEGIN EXCLUSIVE');
+    lock.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
   } catch (error) {
     lock.close();
     if ((error as { errcode?: number }).errcode === SQLITE_BUSY) throw new SpoolInUse(directory, readPid(pidFile));

@@ -3,97 +3,28 @@
  * of delivery (`DueMail`), the outbox of evidence (`Outbox`), the sink of records that belong to no message, and what an
  * operator steers. What is on disk is the truth; memory is a cache of it.
  */
-import { join } from 'node:path';
 import type { EventRecord } from '../mail/event.ts';
 import { reply, type SmtpReply } from '../mail/reply.ts';
 import type { NewMessage, Settlement, SpooledBody, SpooledMessage, SpoolId } from '../mail/spooled.ts';
 import type { Clock } from '../platform/clock.ts';
-import { makeDirectory, syncDirectoryNow } from '../platform/files.ts';
 import { ulid } from '../platform/ids.ts';
 import type { Log } from '../platform/logger.ts';
 import { BodyDraft, type DraftMemory, type DraftParts } from './body-draft.ts';
-import { BodyFiles } from './body-files.ts';
+import type { BodyFiles } from './body-files.ts';
 import { decode, encode } from './codec.ts';
-import { entries, readPage } from './databases.ts';
+import { entries } from './databases.ts';
 import { DiskSpace, octetsFree } from './disk-space.ts';
-import { type ConnectorCount, DueIndex } from './due-index.ts';
+import type { DueIndex } from './due-index.ts';
 import { FreshMail } from './fresh-mail.ts';
 import type { Write } from './group.ts';
-import { lockSpool } from './lock.ts';
-import { type Selector, type Steering, selectsAnything, selectsMessage, steer } from './operations.ts';
-import { recover } from './recovery.ts';
+import { type Selector, type Steering, steer } from './operations.ts';
+import type { CommittedLines, Failure, SpoolParts, SpoolSettings, SpoolStats } from './ports.ts';
+import { select, type Walked } from './selection.ts';
 import { accepted, isDone, settled } from './states.ts';
-import { type Failure, Store } from './store.ts';
+import type { Store } from './store.ts';
 import { BytesBody, MissingBody } from './stored-body.ts';
 
-export interface SpoolSettings {
-  /** Made where it is missing. */
-  readonly directory: string;
-  /** Octets: the largest message that reception takes. */
-  readonly messageSize: number;
-  /** Milliseconds a transaction may take; 30,000 where absent. */
-  readonly commitDeadline?: number;
-  /** Milliseconds to the first try after a failure; 1,000 where absent. */
-  readonly reopenDelay?: number;
-  /** Octets of fresh mail kept in memory for its first delivery, and of drafts; 64 MiB each where absent. */
-  readonly memory?: number;
-  /** Octets free on the disk of the spool; asked at most once a second. */
-  readonly freeSpace?: (directory: string) => number;
-}
-
-export interface SpoolParts {
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly newId?: () => SpoolId;
-}
-
-export interface SpoolStats {
-  readonly messages: number;
-  /** Octets of all bodies. */
-  readonly bytes: number;
-  /** By the connector of the last attempt. */
-  readonly connectors: readonly ConnectorCount[];
-  /** Records that cannot be delivered and wait for a person. */
-  readonly setAside: number;
-  readonly failure: Failure | undefined;
-}
-
-/** Records of one spool transaction, JSON lines without a final newline (design.md D6). */
-export interface CommittedLines {
-  readonly sequence: number;
-  readonly lines: string;
-}
-
-/** Opens a spool and repairs what a crash left. Throws `SpoolInUse` where another process has it. */
-export async function openSpool(settings: SpoolSettings, parts: SpoolParts): Promise<Spool> {
-  makeDirectory(settings.directory);
-  const lock = lockSpool(settings.directory);
-  try {
-    const path = join(settings.directory, 'store');
-    makeDirectory(path);
-    const files = new BodyFiles(join(settings.directory, 'bodies'));
-    const store = new Store(
-      { path, commitDeadline: settings.commitDeadline ?? 30_000, reopenDelay: settings.reopenDelay ?? 1_000 },
-      parts.log,
-    );
-    try {
-      // The store's own file is synced by each commit, its name by nobody but us (D4).
-      syncDirectoryNow(path);
-      const index = new DueIndex();
-      const aside = recover(store.databases, files, index, parts.log);
-      return new Spool(settings, parts, { store, files, index, lock, aside });
-    } catch (error) {
-      await store.close();
-      throw error;
-    }
-  } catch (error) {
-    lock[Symbol.dispose]();
-    throw error;
-  }
-}
-
 const MOST_LOOSE_RECORDS = 10_000;
-const PAGE = 200;
 
 export class Spool implements AsyncDisposable {
   readonly #clock: Clock;
@@ -107,6 +38,7 @@ export class Spool implements AsyncDisposable {
   readonly #space: DiskSpace;
   readonly #drafts: DraftMemory;
   readonly #draftParts: DraftParts;
+  readonly #walked: Walked;
   #wake: () => void = () => {};
   #loose = 0;
   #dropped = 0;
@@ -135,6 +67,16 @@ export class Spool implements AsyncDisposable {
       memory: this.#drafts,
       accept: (message, wireSize, body, events) => this.#accept(message, wireSize, body, events),
       failed: (error) => this.#store.fail(error),
+    };
+    this.#walked = {
+      databases: () => this.#store.databases,
+      inMemory: (id) => {
+        // Not in the index: durable this moment, and not born yet.
+        if (this.#index.get(id) === undefined) return null;
+        const fresh = this.#fresh.get(id);
+        return fresh === undefined ? undefined : (fresh.message ?? null);
+      },
+      load: (id) => this.load(id),
     };
     this.newId = parts.newId ?? (() => ulid(parts.clock.now()) as SpoolId);
   }
@@ -172,12 +114,14 @@ export class Spool implements AsyncDisposable {
     return this.#store.failure === undefined ? this.#index.claim(now, limit) : [];
   }
 
+  /** When the next unclaimed message falls due; `undefined` where none waits, and while the store fails: `onDue` tells. */
   nextDue(): number | undefined {
-    return this.#index.nextDue();
+    return this.#store.failure === undefined ? this.#index.nextDue() : undefined;
   }
 
   onDue(wake: () => void): void {
     this.#wake = wake;
+    this.#store.recovered = wake;
   }
 
   held(): Iterable<SpoolId> {
@@ -268,7 +212,7 @@ export class Spool implements AsyncDisposable {
     { limit = 100, after }: { limit?: number; after?: SpoolId } = {},
   ): Promise<{ messages: SpooledMessage[]; next: SpoolId | undefined }> {
     const messages: SpooledMessage[] = [];
-    for await (const page of this.#select(selector, after)) {
+    for await (const page of select(this.#walked, selector, this.#clock.now(), after)) {
       for (const message of page) {
         if (messages.length === limit) return { messages, next: messages.at(-1)?.id };
         messages.push(message);
@@ -281,7 +225,7 @@ export class Spool implements AsyncDisposable {
   async steer(selector: Selector, steering: Steering): Promise<{ messages: number; recipients: number }> {
     let messages = 0;
     let recipients = 0;
-    for await (const page of this.#select(selector)) {
+    for await (const page of select(this.#walked, selector, this.#clock.now())) {
       const written: Promise<void>[] = [];
       for (const message of page) {
         const result = steer(message, selector, steering, this.#clock.now());
@@ -371,32 +315,6 @@ export class Spool implements AsyncDisposable {
     }
     const due = this.#index.nextDue();
     if (due !== undefined && (earliest === undefined || due < earliest)) this.#wake();
-  }
-
-  /** Pages of selected messages; the event loop turns between two pages. */
-  async *#select(selector: Selector, after?: SpoolId): AsyncGenerator<SpooledMessage[]> {
-    if (!selectsAnything(selector)) return;
-    const now = this.#clock.now();
-    if (selector.id !== undefined) {
-      const message = this.load(selector.id);
-      if (message !== undefined && selectsMessage(selector, message, now)) yield [message];
-      return;
-    }
-    let last = after;
-    for (;;) {
-      const page = readPage(this.#store.databases.messages, last, PAGE);
-      const selected: SpooledMessage[] = [];
-      for (const { key: id, value } of page) {
-        if (this.#index.get(id) === undefined) continue;
-        const fresh = this.#fresh.get(id);
-        const message = fresh === undefined ? decode(id, value).message : fresh.message;
-        if (message !== undefined && selectsMessage(selector, message, now)) selected.push(message);
-      }
-      yield selected;
-      if (page.length < PAGE) return;
-      last = page.at(-1)?.key;
-      await new Promise((resolve) => setImmediate(resolve));
-    }
   }
 }
 

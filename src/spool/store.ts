@@ -9,6 +9,7 @@ import type { Log } from '../platform/logger.ts';
 import { FORMAT } from './codec.ts';
 import { type Databases, openDatabases } from './databases.ts';
 import { type Change, Group, linesOf } from './group.ts';
+import type { Failure } from './ports.ts';
 
 export interface StoreSettings {
   readonly path: string;
@@ -16,12 +17,6 @@ export interface StoreSettings {
   readonly commitDeadline: number;
   /** Milliseconds to the first try to open again after a failure; it doubles up to 30 s. */
   readonly reopenDelay: number;
-}
-
-export interface Failure {
-  readonly reason: string;
-  /** Milliseconds since the epoch. */
-  readonly since: number;
 }
 
 const LONGEST_REOPEN_DELAY = 30_000;
@@ -57,14 +52,14 @@ export class Store {
   readonly #controls = new Map<string, string>();
   /** Told of each transaction with event records, once it is durable. */
   committed: (sequence: number, lines: string) => void = () => {};
+  /** Told when the store works again after a failure. */
+  recovered: () => void = () => {};
 
   constructor(settings: StoreSettings, log: Log) {
     this.#settings = settings;
     this.#log = log;
     this.#delay = settings.reopenDelay;
     this.#db = openDatabases(settings.path);
-    const format = Number(this.#db.controls.get('format') ?? FORMAT);
-    if (format > FORMAT) throw new Error(`the spool ${settings.path} has format ${format}; this version reads up to ${FORMAT}`);
     for (const { key, value } of this.#db.controls.getRange({})) this.#controls.set(key, value);
     // Time starts the sequence, so that it goes on growing when the outbox was emptied before a restart (D6).
     const last = [...this.#db.outbox.getKeys({ reverse: true, limit: 1 })][0] ?? 0;
@@ -266,6 +261,7 @@ export class Store {
     this.#probing = false;
     this.#delay = this.#settings.reopenDelay;
     this.#log.info('the spool works again');
+    this.recovered();
   }
 
   /** Nothing is under way now. Outcomes go to the front of the next transaction; acceptances are refused. */
@@ -346,3 +342,9 @@ export class Store {
 }
 
 const ACKNOWLEDGE_DELAY = 250;
+
+/** Throws where a later version of ours wrote the store. */
+export function checkFormat({ controls }: Databases): void {
+  const format = Number(controls.get('format') ?? FORMAT);
+  if (format > FORMAT) throw new Error(`the spool has format ${format}; this version reads formats up to ${FORMAT}`);
+}

@@ -31,7 +31,9 @@ try {
     const spent = performance.now() - start;
     const used = process.cpuUsage(cpu);
     const each = (ms: number): string => ((ms * 1000) / batches.length).toFixed(1);
-    say(`${batches.length} records: ${each(spent)} µs each, ${each((used.user + used.system) / 1000)} µs of CPU; slowest transaction ${slowest.toFixed(0)} ms`);
+    say(
+      `${batches.length} records: ${each(spent)} µs each, ${each((used.user + used.system) / 1000)} µs of CPU; slowest transaction ${slowest.toFixed(0)} ms`,
+    );
   }
   say(`${Math.round(statSync(join(directory, 'evidence', '2026-11-22.sqlite')).size / batches.length)} octets a record`);
   const none = { pending: () => [] };

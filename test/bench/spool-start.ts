@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { parseMailbox } from '../../src/mail/address.ts';
 import { systemClock } from '../../src/platform/clock.ts';
 import { silentLog } from '../../src/platform/logger.ts';
-import { openSpool } from '../../src/spool/spool.ts';
+import { openSpool } from '../../src/spool/open.ts';
 
 const [first, second, given] = process.argv.slice(2);
 const settings = (directory: string) => ({ directory, messageSize: 50 << 20, freeSpace: () => 2 ** 40 });

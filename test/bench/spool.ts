@@ -11,7 +11,7 @@ import type { EventRecord } from '../../src/mail/event.ts';
 import type { NewMessage, SpoolId } from '../../src/mail/spooled.ts';
 import { systemClock } from '../../src/platform/clock.ts';
 import { silentLog } from '../../src/platform/logger.ts';
-import { openSpool } from '../../src/spool/spool.ts';
+import { openSpool } from '../../src/spool/open.ts';
 
 const [messages = 20_000, octets = 5120, concurrency = 20] = process.argv.slice(2).map(Number);
 const directory = mkdtempSync(join(process.env['SPOOL_BENCH_DIR'] ?? tmpdir(), 'spool-bench-'));

@@ -1,10 +1,13 @@
 /** An SMTP or LMTP server that does exactly what a test says, on a real socket. */
 import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
-import { createSecureContext, type SecureContextOptions, TLSSocket } from 'node:tls';
+import { createSecureContext, type SecureContext, type SecureContextOptions, TLSSocket } from 'node:tls';
 import type { TestCertificate } from './certificates.ts';
 
-/** What to do at one point of the dialogue; a string is sent with CRLF. */
+/**
+ * What to do at one point of the dialogue; a string is sent with CRLF. After a function that returns nothing the peer
+ * takes no further command on that connection.
+ */
 export type Reaction = string | ((peer: PeerSession, line: string) => string | undefined);
 
 /** Closes the connection without a word. */
@@ -118,11 +121,24 @@ export class ScriptedPeer implements AsyncDisposable {
   }
 }
 
+const contexts = new WeakMap<TestCertificate, Map<string, SecureContext>>();
+
+/** One context for all connections with these options, so that sessions can be resumed. */
+function contextOf(certificate: TestCertificate, options: SecureContextOptions = {}): SecureContext {
+  const made = contexts.get(certificate) ?? new Map<string, SecureContext>();
+  contexts.set(certificate, made);
+  const key = JSON.stringify(options);
+  const context = made.get(key) ?? createSecureContext({ ...certificate, ...options });
+  made.set(key, context);
+  return context;
+}
+
 class Dialogue {
   readonly #peer: ScriptedPeer;
   readonly #session: PeerSession;
-  #buffer = Buffer.alloc(0);
+  #buffer: Buffer = Buffer.alloc(0);
   #body = false;
+  #silent = false;
   #mail = '';
   #rcpts: string[] = [];
 
@@ -148,12 +164,13 @@ class Dialogue {
   /** Sends the scripted or the usual answer; returns it. */
   #react(reaction: Reaction | undefined, usual: string, line: string): string | undefined {
     const answer = typeof reaction === 'function' ? reaction(this.#session, line) : (reaction ?? usual);
-    if (answer !== undefined) this.#session.write(`${answer}\r\n`);
+    if (answer === undefined) this.#silent = true;
+    else this.#session.write(`${answer}\r\n`);
     return answer;
   }
 
   #parse(): void {
-    for (;;) {
+    while (!this.#silent) {
       if (this.#body) {
         this.#peer.script.bodyChunk?.(this.#session, this.#buffer.length);
         const end = this.#buffer.subarray(0, 3).toString() === '.\r\n' ? -2 : this.#buffer.indexOf('\r\n.\r\n');
@@ -191,11 +208,14 @@ class Dialogue {
         this.#mail = this.#react(script.mail, '250 2.1.0 Ok', line)?.startsWith('2') === true ? line : '';
         return false;
       case 'RCPT':
-        if (this.#react(script.rcpt, this.#mail === '' ? '503 5.5.1 need MAIL' : '250 2.1.5 Ok', line)?.startsWith('2') === true) this.#rcpts.push(line);
+        if (this.#react(script.rcpt, this.#mail === '' ? '503 5.5.1 need MAIL' : '250 2.1.5 Ok', line)?.startsWith('2') === true)
+          this.#rcpts.push(line);
         return false;
       case 'DATA':
         this.#body =
-          this.#react(script.data, this.#rcpts.length > 0 ? '354 Go on' : '554 5.5.1 no valid recipients', line)?.startsWith('3') === true;
+          this.#react(script.data, this.#rcpts.length > 0 ? '354 Go on' : '554 5.5.1 no valid recipients', line)?.startsWith(
+            '3',
+          ) === true;
         return false;
       case 'RSET':
         this.#react(script.rset, '250 2.0.0 Ok', line);
@@ -212,8 +232,11 @@ class Dialogue {
 
   #keywords(): string {
     const { script } = this.#peer;
-    const keywords = [...(script.keywords ?? ['PIPELINING', '8BITMIME', 'SMTPUTF8', 'DSN', 'SIZE 100000000', 'ENHANCEDSTATUSCODES'])];
-    if ((script.certificate !== undefined || script.starttls !== undefined) && !this.#session.secure) keywords.unshift('STARTTLS');
+    const keywords = [
+      ...(script.keywords ?? ['PIPELINING', '8BITMIME', 'SMTPUTF8', 'DSN', 'SIZE 100000000', 'ENHANCEDSTATUSCODES']),
+    ];
+    if ((script.certificate !== undefined || script.starttls !== undefined) && !this.#session.secure)
+      keywords.unshift('STARTTLS');
     const lines = ['mx.test', ...keywords];
     return lines.map((keyword, i) => `250${i === lines.length - 1 ? ' ' : '-'}${keyword}`).join('\r\n');
   }
@@ -230,12 +253,12 @@ class Dialogue {
       plain.once('data', () => insteadOfHandshake !== undefined && plain.write(insteadOfHandshake));
       return true;
     }
-    const { requestCert = false, ...context } = script.tls ?? {};
+    const { requestCert = false } = script.tls ?? {};
     const secured = new TLSSocket(plain, {
       isServer: true,
       requestCert,
       rejectUnauthorized: false,
-      secureContext: createSecureContext({ ...script.certificate, ...context }),
+      secureContext: contextOf(script.certificate, script.tls),
     });
     this.#session.socket = secured;
     secured.on('secure', () => {
@@ -254,7 +277,8 @@ class Dialogue {
       this.#peer.messages.push({ mail: this.#mail, rcpts, wire, secure, ...(protocol === undefined ? {} : { protocol }) });
     };
     if (script.lmtp === true) {
-      for (const rcpt of this.#rcpts) if (this.#react(script.dot, '250 2.0.0 Stored', rcpt)?.startsWith('2') === true) keep([rcpt]);
+      for (const rcpt of this.#rcpts)
+        if (this.#react(script.dot, '250 2.0.0 Stored', rcpt)?.startsWith('2') === true) keep([rcpt]);
       return;
     }
     const answer = this.#react(script.dot, '250 2.0.0 Ok: queued as TEST', '');

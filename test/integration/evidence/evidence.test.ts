@@ -1,6 +1,9 @@
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Evidence, openEvidence, readEvidence } from '../../../src/evidence/evidence.ts';
@@ -11,7 +14,8 @@ import { MemoryOutbox, NOON, received, sent, spoolId } from './records.ts';
 let directory: string;
 let now: number;
 const clock: Clock = { now: () => now, monotonic: () => performance.now() };
-const open = (outbox: MemoryOutbox, keepDays = 90): Promise<Evidence> => openEvidence(directory, { outbox, clock, log: silentLog, keepDays });
+const open = (outbox: MemoryOutbox, keepDays = 90): Promise<Evidence> =>
+  openEvidence(directory, { outbox, clock, log: silentLog, keepDays });
 const count = (day: string): number => {
   using db = new DatabaseSync(join(directory, 'evidence', `${day}.sqlite`), { readOnly: true });
   return Number(db.prepare('SELECT count(*) AS n FROM records').get()?.['n']);
@@ -120,7 +124,6 @@ describe('the evidence store', () => {
     now = Date.parse('2026-11-23T00:00:00Z');
     const file = join(directory, 'evidence', '2026-11-23.sqlite');
     // a directory where the day's file should be
-    const { mkdirSync } = await import('node:fs');
     mkdirSync(file);
     outbox.commit(received(1, { time: '2026-11-23T00:00:00.000Z' }));
     await evidence.drain();
@@ -130,6 +133,52 @@ describe('the evidence store', () => {
     while (evidence.state.failing !== undefined) await evidence.drain();
     expect(outbox.kept.size).toBe(0);
     expect(count('2026-11-23')).toBe(1);
+  });
+});
+
+describe('a crash of the process', () => {
+  it('loses no record and doubles none, at whatever moment it comes', async () => {
+    const batches = 400;
+    for (const killAfter of [0, 1, 2, 3]) {
+      const child = spawn(process.execPath, [join(import.meta.dirname, 'crash-child.ts'), directory, String(batches)], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      let acknowledgements = 0;
+      const gone = once(child, 'exit');
+      // Each line says that a transaction was acknowledged; the kill comes amid the next ones
+      createInterface({ input: child.stdout }).on('line', () => {
+        if (acknowledgements++ >= killAfter) child.kill('SIGKILL');
+      });
+      await gone;
+    }
+    const outbox = new MemoryOutbox();
+    for (let n = 0; n < batches; n++) outbox.commit(received(n), sent(n));
+    await using evidence = await open(outbox);
+    await evidence.drain();
+    expect(count('2026-11-22')).toBe(2 * batches);
+  });
+});
+
+describe('damaged evidence', () => {
+  it('is set aside, kept, and stops neither the start nor new records', async () => {
+    const evidenceDirectory = join(directory, 'evidence');
+    mkdirSync(evidenceDirectory);
+    writeFileSync(join(evidenceDirectory, '2026-11-22.sqlite'), 'no database at all '.repeat(1000));
+    const outbox = new MemoryOutbox();
+    await using evidence = await open(outbox);
+    outbox.commit(received(1));
+    await evidence.drain();
+    expect(count('2026-11-22')).toBe(1);
+    expect(readdirSync(evidenceDirectory)).toContain(`2026-11-22.sqlite.damaged-${NOON}`);
+  });
+
+  it('of a day gone by is named by every question that touches the day', async () => {
+    const outbox = new MemoryOutbox();
+    await using evidence = await open(outbox);
+    outbox.commit(received(1));
+    writeFileSync(join(directory, 'evidence', '2026-11-20.sqlite'), 'no database at all '.repeat(1000));
+    await expect(evidence.query({ sender: 'sender1@example.net' })).rejects.toThrow('2026-11-20.sqlite cannot be read');
+    expect((await evidence.query({ sender: 'sender1@example.net', since: NOON })).records).toHaveLength(1);
   });
 });
 
@@ -154,7 +203,9 @@ describe('questions to the evidence', () => {
     outbox.commit(received(1), sent(1));
     outbox.commit(received(2, { sender: '' }), sent(2, { sender: '' }));
     outbox.commit(received(700), sent(700));
-    const ids = async (filter: Parameters<Evidence['query']>[0]) => [...new Set((await evidence.query(filter)).records.map((r) => r['spool-id']))];
+    const ids = async (filter: Parameters<Evidence['query']>[0]) => [
+      ...new Set((await evidence.query(filter)).records.map((r) => r['spool-id'])),
+    ];
     expect(await ids({ sender: 'Sender1@example.net' })).toEqual([spoolId(1)]);
     expect(await ids({ sender: '' })).toEqual([spoolId(2)]);
     expect(await ids({ messageId: 'm1@example.net' })).toEqual([spoolId(1)]);
@@ -170,7 +221,10 @@ describe('questions to the evidence', () => {
   it('finds refusals in session', async () => {
     const outbox = new MemoryOutbox();
     await using evidence = await open(outbox);
-    const { 'spool-id': _, ...refused } = received(1, { event: 'REJECT', reply: { code: 550, enhanced: '5.1.1', text: 'User unknown' } });
+    const { 'spool-id': _, ...refused } = received(1, {
+      event: 'REJECT',
+      reply: { code: 550, enhanced: '5.1.1', text: 'User unknown' },
+    });
     outbox.commit(refused);
     expect((await evidence.query({ recipient: 'user1@example.com' })).records).toEqual([refused]);
   });
@@ -193,7 +247,8 @@ describe('questions to the evidence', () => {
   it('shows the newest messages where more match than asked for, and says so', async () => {
     const outbox = new MemoryOutbox();
     await using evidence = await open(outbox);
-    for (let n = 0; n < 20; n++) outbox.commit(received(n, { sender: 'one@example.net' }), sent(n, { sender: 'one@example.net' }));
+    for (let n = 0; n < 20; n++)
+      outbox.commit(received(n, { sender: 'one@example.net' }), sent(n, { sender: 'one@example.net' }));
     const answer = await evidence.query({ sender: 'one@example.net', limit: 4 });
     expect(answer.records.map((r) => r['spool-id'])).toEqual([spoolId(18), spoolId(18), spoolId(19), spoolId(19)]);
     expect(answer.more).toBe(true);
@@ -220,8 +275,14 @@ describe('questions to the evidence', () => {
   it('answers from several segments of one day', async () => {
     const outbox = new MemoryOutbox();
     await using evidence = await open(outbox);
-    for (let n = 0; n < 10_000; n++) outbox.commit(received(n % 1000, { 'spool-id': spoolId(n), sender: n % 5000 === 7 ? 'rare@example.net' : 'often@example.net' }));
+    for (let n = 0; n < 10_000; n++)
+      outbox.commit(
+        received(n % 1000, { 'spool-id': spoolId(n), sender: n % 5000 === 7 ? 'rare@example.net' : 'often@example.net' }),
+      );
     await evidence.drain();
-    expect((await evidence.query({ sender: 'rare@example.net' })).records.map((r) => r['spool-id'])).toEqual([spoolId(7), spoolId(5007)]);
+    expect((await evidence.query({ sender: 'rare@example.net' })).records.map((r) => r['spool-id'])).toEqual([
+      spoolId(7),
+      spoolId(5007),
+    ]);
   });
 });

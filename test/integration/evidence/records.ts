@@ -1,6 +1,7 @@
 /** Records as the relay writes them, and an outbox in memory, for the tests of the evidence store. */
-import type { EventRecord } from '../../../src/mail/event.ts';
+
 import type { Outbox, OutboxBatch } from '../../../src/evidence/ports.ts';
+import type { EventRecord } from '../../../src/mail/event.ts';
 
 /** An outbox that keeps what was not acknowledged, as the spool's does; `stopped` loses no batch but says nothing of it. */
 export class MemoryOutbox implements Outbox {
@@ -73,7 +74,13 @@ export function sent(n: number, more: Partial<EventRecord> = {}): EventRecord {
       cipher: 'TLS_AES_256_GCM_SHA384',
       bits: 256,
       'key-exchange': 'X25519',
-      'peer-certificate': { subject: 'CN=mail.example', issuer: 'CN=mail.example', names: ['mail.example'], 'valid-to': '2027-01-01T00:00:00.000Z', sha256: 'ab'.repeat(32) },
+      'peer-certificate': {
+        subject: 'CN=mail.example',
+        issuer: 'CN=mail.example',
+        names: ['mail.example'],
+        'valid-to': '2027-01-01T00:00:00.000Z',
+        sha256: 'ab'.repeat(32),
+      },
       verified: false,
       'verification-error': 'DEPTH_ZERO_SELF_SIGNED_CERT',
       ladder: [{ offer: 'STARTTLS intermediate', result: 'encrypted' }],

@@ -1,10 +1,11 @@
 /** A reception on loopback with ports that remember, and a client that speaks SMTP line by line. */
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { rmSync } from 'node:fs';
+import { mkdtemp } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { connect as tlsConnect, type ConnectionOptions, type TLSSocket } from 'node:tls';
+import { type ConnectionOptions, type TLSSocket, connect as tlsConnect } from 'node:tls';
 import type { EventRecord } from '../../../src/mail/event.ts';
 import { reply } from '../../../src/mail/reply.ts';
 import type { NewMessage, SpoolId } from '../../../src/mail/spooled.ts';
@@ -78,12 +79,20 @@ export const ADMITTED: Admission = {
   directoryVersion: 3,
 };
 
+// one for all tests of a file: making a key takes long
+let selfSigned: Promise<CertificateFiles> | undefined;
+async function makeSelfSigned(): Promise<CertificateFiles> {
+  const directory = await mkdtemp(join(tmpdir(), 'reception-'));
+  process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
+  return ensureSelfSigned(directory, 'mx1.example.com');
+}
+
 export async function perimeter(
   change: Partial<ReceptionSettings> = {},
   more: { deadlines?: Deadlines; ports?: Partial<ReceptionPorts> } = {},
 ): Promise<Perimeter> {
-  const directory = await mkdtemp(join(tmpdir(), 'reception-'));
-  const certificate = await ensureSelfSigned(directory, 'mx1.example.com');
+  selfSigned ??= makeSelfSigned();
+  const certificate = await selfSigned;
   const settings: ReceptionSettings = {
     hostname: 'mx1.example.com',
     relayNames: ['mx1.example.com', 'mx2.example.com'],
@@ -135,7 +144,6 @@ export async function perimeter(
     },
     async [Symbol.asyncDispose]() {
       await this.reception.stop(0);
-      await rm(directory, { recursive: true, force: true });
     },
   };
   return made;

@@ -3,7 +3,7 @@ import { writeSync } from 'node:fs';
 import type { SpoolId } from '../../../src/mail/spooled.ts';
 import { systemClock } from '../../../src/platform/clock.ts';
 import { silentLog } from '../../../src/platform/logger.ts';
-import { openSpool } from '../../../src/spool/spool.ts';
+import { openSpool } from '../../../src/spool/open.ts';
 import { newMessage } from '../../unit/spool/messages.ts';
 
 const directory = process.argv[2];

@@ -6,7 +6,9 @@ import { onTestFinished } from 'vitest';
 import type { EventRecord } from '../../../src/mail/event.ts';
 import type { SpoolId } from '../../../src/mail/spooled.ts';
 import type { Log } from '../../../src/platform/logger.ts';
-import { openSpool, type Spool, type SpoolSettings } from '../../../src/spool/spool.ts';
+import { openSpool } from '../../../src/spool/open.ts';
+import type { SpoolSettings } from '../../../src/spool/ports.ts';
+import type { Spool } from '../../../src/spool/spool.ts';
 import { newMessage } from '../../unit/spool/messages.ts';
 
 export const START = 1_763_800_000_000;

@@ -45,9 +45,19 @@ describe('the Received field', () => {
 
   it('tells of a client certificate, and whether its chain was verified', () => {
     const certificate = { subject: 'CN=mail.example.net', issuer: 'CN=x', names: [], 'valid-to': '', sha256: '' };
-    const tls = { result: 'verified', protocol: 'TLSv1.2', cipher: 'ECDHE-RSA-AES128-GCM-SHA256', bits: 128, 'peer-certificate': certificate } as const;
-    expect(receivedField({ ...FACTS, tls: { ...tls, verified: true } })).toContain('(client certificate: CN=mail.example.net, verified)');
-    expect(receivedField({ ...FACTS, tls: { ...tls, verified: false } })).toContain('(client certificate: CN=mail.example.net, unverified)');
+    const tls = {
+      result: 'verified',
+      protocol: 'TLSv1.2',
+      cipher: 'ECDHE-RSA-AES128-GCM-SHA256',
+      bits: 128,
+      'peer-certificate': certificate,
+    } as const;
+    expect(receivedField({ ...FACTS, tls: { ...tls, verified: true } })).toContain(
+      '(client certificate: CN=mail.example.net, verified)',
+    );
+    expect(receivedField({ ...FACTS, tls: { ...tls, verified: false } })).toContain(
+      '(client certificate: CN=mail.example.net, unverified)',
+    );
   });
 
   it.each(['evil (by mx1.example.com)', 'a;b', 'x\r\nReceived: forged', '"q"', '<a@b>', '\u00fc', '', 'y'.repeat(1000)])(

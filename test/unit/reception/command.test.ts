@@ -31,10 +31,14 @@ describe('MAIL FROM', () => {
     ['MAIL FROM:<bounces+a=b.example%x!y@list.example>', 'bounces+a=b.example%x!y@list.example'],
   ])('%s is %s', (line, expected) => expect(mail(line)).toBe(expected));
 
-  it.each(['MAIL FROM:a@b.example', 'MAIL FROM:<a@b', 'MAIL FROM:<a>', 'MAIL FROM:<a b@c.example>', 'MAIL FROM:', 'MAIL TO:<a@b.example>'])(
-    '%s is refused with 501 5.1.7',
-    (line) => expect(mail(line)).toMatch(/^501 5\.1\.7 /),
-  );
+  it.each([
+    'MAIL FROM:a@b.example',
+    'MAIL FROM:<a@b',
+    'MAIL FROM:<a>',
+    'MAIL FROM:<a b@c.example>',
+    'MAIL FROM:',
+    'MAIL TO:<a@b.example>',
+  ])('%s is refused with 501 5.1.7', (line) => expect(mail(line)).toMatch(/^501 5\.1\.7 /));
 
   it('refuses an address that is not ASCII with 553 5.6.7', () => {
     expect(mail('MAIL FROM:<b\u00fccher@b.example>')).toMatch(/^553 5\.6\.7 /);
@@ -103,21 +107,41 @@ describe('RCPT TO', () => {
     expect(rcpt('<"x@other.example"@example.com>', true)).toMatch(/^550 5\.7\.1 /);
   });
 
-  it.each(['<>', '<x>', 'x@example.com', '<x@example.com', '<x@>', '<@example.com>', '<x@exa mple.com>', '<x@-a.example>', '<.x@example.com>', '<x..y@example.com>', '<x@example..com>', '<x@127.0.0.1>'])(
-    'refuses %s with 501 5.1.3',
-    (path) => expect(rcpt(path)).toMatch(/^501 5\.1\.3 /),
-  );
+  it.each([
+    '<>',
+    '<x>',
+    'x@example.com',
+    '<x@example.com',
+    '<x@>',
+    '<@example.com>',
+    '<x@exa mple.com>',
+    '<x@-a.example>',
+    '<.x@example.com>',
+    '<x..y@example.com>',
+    '<x@example..com>',
+    '<x@127.0.0.1>',
+  ])('refuses %s with 501 5.1.3', (path) => expect(rcpt(path)).toMatch(/^501 5\.1\.3 /));
 
   it('takes NOTIFY and ORCPT, decoded', () => {
-    expect(parseRcpt('RCPT TO:<u@example.com> NOTIFY=delay,FAILURE ORCPT=rfc822;a+2Bb@example.com', OUR_DOMAIN, false)).toMatchObject({
+    expect(
+      parseRcpt('RCPT TO:<u@example.com> NOTIFY=delay,FAILURE ORCPT=rfc822;a+2Bb@example.com', OUR_DOMAIN, false),
+    ).toMatchObject({
       notify: ['FAILURE', 'DELAY'],
       orcpt: 'rfc822;a+b@example.com',
     });
   });
 
-  it.each(['NOTIFY=NEVER,FAILURE', 'NOTIFY=', 'NOTIFY=SOON', 'NOTIFY=DELAY,DELAY', 'ORCPT=u@example.com', 'ORCPT=rfc822;', 'ORCPT=rfc822;a+0D+0Ab', 'NOTIFY=NEVER NOTIFY=NEVER'])(
-    'refuses the bad parameter %s with 501 5.5.4',
-    (parameter) => expect(rcpt(`<u@example.com> ${parameter}`)).toMatch(/^501 5\.5\.4 /),
+  it.each([
+    'NOTIFY=NEVER,FAILURE',
+    'NOTIFY=',
+    'NOTIFY=SOON',
+    'NOTIFY=DELAY,DELAY',
+    'ORCPT=u@example.com',
+    'ORCPT=rfc822;',
+    'ORCPT=rfc822;a+0D+0Ab',
+    'NOTIFY=NEVER NOTIFY=NEVER',
+  ])('refuses the bad parameter %s with 501 5.5.4', (parameter) =>
+    expect(rcpt(`<u@example.com> ${parameter}`)).toMatch(/^501 5\.5\.4 /),
   );
 
   it('refuses an unknown parameter with 555 5.5.4', () => {

@@ -35,7 +35,9 @@ describe('the header scan', () => {
   });
 
   it('does not count a name of ours in `from`, in a comment, or in the body (G8)', () => {
-    const scan = scanned('Received: from mx1.example.com (by mx2.example.com) by elsewhere.example; x\r\n\r\nReceived: by mx1.example.com\r\n');
+    const scan = scanned(
+      'Received: from mx1.example.com (by mx2.example.com) by elsewhere.example; x\r\n\r\nReceived: by mx1.example.com\r\n',
+    );
     expect(scan).toMatchObject({ received: 1, ownHops: 0 });
   });
 

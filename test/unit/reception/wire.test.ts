@@ -25,7 +25,7 @@ function walked(pieces: readonly string[]): Walked {
 
 /** Every way to cut `text` in two, and all octets alone. */
 function cuts(text: string): string[][] {
-  const all: string[][] = [[text], [...text]];
+  const all: string[][] = [[text], text.split('')];
   for (let i = 1; i < text.length; i++) all.push([text.slice(0, i), text.slice(i)]);
   return all;
 }
@@ -86,7 +86,8 @@ describe('the walk over DATA', () => {
   });
 
   it('knows the longest line without its CRLF and its stuffed dot', () => {
-    for (const pieces of cuts(`short\r\n.${'.'.repeat(40)}\r\nmedium length\r\n.\r\n`)) expect(walked(pieces).walk.longestLine).toBe(40);
+    for (const pieces of cuts(`short\r\n.${'.'.repeat(40)}\r\nmedium length\r\n.\r\n`))
+      expect(walked(pieces).walk.longestLine).toBe(40);
   });
 
   it('does not mind where a chunk lies in memory', () => {
@@ -111,7 +112,8 @@ describe('the mender of line ends', () => {
   function mended(pieces: readonly string[]): { text: string; dots: number } {
     const mender = new LineEndMender();
     let text = '';
-    for (const piece of pieces) text += mender.take(Buffer.from(piece, 'latin1'), /\r(?!\n)|(?<!\r)\n/.test(piece)).toString('latin1');
+    for (const piece of pieces)
+      text += mender.take(Buffer.from(piece, 'latin1'), /\r(?!\n)|(?<!\r)\n/.test(piece)).toString('latin1');
     return { text, dots: mender.addedDots };
   }
 

@@ -34,7 +34,7 @@ describe('states of a spooled recipient', () => {
       const before = recipient(from);
       const after = steer(before);
       expect(after.state).toBe(to);
-      if (FINAL.has(from)) expect(after).toBe(before);
+      expect(after === before || !FINAL.has(from)).toBe(true); // a final one is left as it is
     },
   );
 

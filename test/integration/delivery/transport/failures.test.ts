@@ -51,7 +51,10 @@ describe('a connection that is lost', () => {
   });
 
   it('R13: a recipient that was refused before keeps its answer', async () => {
-    await using peer = await ScriptedPeer.start({ dot: drop, rcpt: (_peer, line) => (line.includes('<b@') ? '550 5.1.1 no' : '250 Ok') });
+    await using peer = await ScriptedPeer.start({
+      dot: drop,
+      rcpt: (_peer, line) => (line.includes('<b@') ? '550 5.1.1 no' : '250 Ok'),
+    });
     await using relay = transport();
     const two = recipients('a@example.com', 'b@example.com');
     const [a, b] = await relay.deliver(to(peer.port), domain('example.com'), transaction({ recipients: two }));
@@ -179,7 +182,11 @@ describe('a host that takes no connection', () => {
     await using relay = transport();
     const attempt = await deliverOne(relay, to(peer.port));
     expect(attempt).toMatchObject({
-      outcome: { kind: 'deferred', reply: { code: 451, enhanced: '4.4.1', text: `connection to 127.0.0.1:${peer.port} refused` }, cause: 'connection' },
+      outcome: {
+        kind: 'deferred',
+        reply: { code: 451, enhanced: '4.4.1', text: `connection to 127.0.0.1:${peer.port} refused` },
+        cause: 'connection',
+      },
       remoteMta: { name: '127.0.0.1', port: peer.port },
       tls: { result: 'not-tried' },
     });
@@ -199,7 +206,8 @@ describe('a host that takes no connection', () => {
     await using relay = transport();
     const hosts = [dead.port, peer.port].map((port) => ({ host: '127.0.0.1', port }));
     const by = connector({ kind: 'smart-hosts', hosts, order: 'failover' });
-    for (let i = 0; i < 3; i++) expect(await deliverOne(relay, by)).toMatchObject({ outcome: { kind: 'relayed' }, remoteMta: { port: peer.port } });
+    for (let i = 0; i < 3; i++)
+      expect(await deliverOne(relay, by)).toMatchObject({ outcome: { kind: 'relayed' }, remoteMta: { port: peer.port } });
     await using back = await ScriptedPeer.start({}, dead.port);
     await deliverOne(relay, by);
     expect(back.messages).toHaveLength(0);

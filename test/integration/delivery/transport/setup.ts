@@ -1,11 +1,12 @@
 /** What the transport's tests share: a transport with short deadlines, connectors, transactions. */
+
+import type { Deadlines } from '../../../../src/delivery/deadlines.ts';
+import type { Transaction, TransactionRecipient } from '../../../../src/delivery/transaction.ts';
+import { createTransport, type RelayTransport, type TransportDeps } from '../../../../src/delivery/transport.ts';
 import { type Domain, type Mailbox, parseDomain, parseMailbox } from '../../../../src/mail/address.ts';
 import type { Attempt } from '../../../../src/mail/attempt.ts';
 import type { Connector, NextHop, TlsPolicy } from '../../../../src/mail/route.ts';
 import type { SpooledBody, SpoolId } from '../../../../src/mail/spooled.ts';
-import type { Deadlines } from '../../../../src/delivery/deadlines.ts';
-import type { Transaction, TransactionRecipient } from '../../../../src/delivery/transaction.ts';
-import { createTransport, type RelayTransport, type TransportDeps } from '../../../../src/delivery/transport.ts';
 import { systemClock } from '../../../../src/platform/clock.ts';
 import { silentLog } from '../../../../src/platform/logger.ts';
 import { testCa } from '../../../support/certificates.ts';
@@ -23,7 +24,10 @@ export const SHORT: Partial<Deadlines> = {
   quit: 100,
 };
 
-export function transport(deps: Partial<TransportDeps> = {}, dnsServers: readonly string[] = []): RelayTransport & AsyncDisposable {
+export function transport(
+  deps: Partial<TransportDeps> = {},
+  dnsServers: readonly string[] = [],
+): RelayTransport & AsyncDisposable {
   const made = createTransport(
     { hostname: 'relay.test', relayNames: ['relay.test', 'relay2.test'], dnsServers },
     { clock: systemClock, log: silentLog, ca: [testCa], ...deps },
@@ -105,7 +109,12 @@ export function transaction(more: Partial<Transaction> = {}): Transaction {
 }
 
 /** The one attempt of a transaction with one recipient. */
-export async function deliverOne(by: RelayTransport, at: Connector, more: Partial<Transaction> = {}, destination = 'example.com'): Promise<Attempt> {
+export async function deliverOne(
+  by: RelayTransport,
+  at: Connector,
+  more: Partial<Transaction> = {},
+  destination = 'example.com',
+): Promise<Attempt> {
   const [attempt] = await by.deliver(at, domain(destination), transaction(more));
   if (attempt === undefined) throw new TypeError('no attempt');
   return attempt;

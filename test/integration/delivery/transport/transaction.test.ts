@@ -8,8 +8,8 @@ import {
   connector,
   deliverOne,
   domain,
-  mailbox,
   MESSAGE,
+  mailbox,
   recipients,
   streamed,
   to,
@@ -128,7 +128,10 @@ describe('the body', () => {
       const pieces = Array.from({ length: Math.ceil(wire.length / 7_001) }, (_, i) => wire.subarray(i * 7_001, (i + 1) * 7_001));
       await deliverOne(relay, to(peer.port), { body: bodyOf(wire), eightBit: true });
       await deliverOne(relay, to(peer.port), { body: streamed(pieces), eightBit: true });
-      await deliverOne(relay, to(peer.port), { body: streamed([...wire.subarray(0, 60)].map((octet) => Buffer.from([octet]))), eightBit: true });
+      await deliverOne(relay, to(peer.port), {
+        body: streamed([...wire.subarray(0, 60)].map((octet) => Buffer.from([octet]))),
+        eightBit: true,
+      });
       expect(peer.messages[0]?.wire.equals(wire)).toBe(true);
       expect(peer.messages[1]?.wire.equals(wire)).toBe(true);
       expect(peer.messages[2]?.wire.subarray(0, Math.min(60, wire.length)).equals(wire.subarray(0, 60))).toBe(true);
@@ -216,14 +219,20 @@ describe('what the hop offers', () => {
   it('8-bit mail to a hop without 8BITMIME fails with 5.6.3, unchanged', async () => {
     await using peer = await ScriptedPeer.start({ keywords: without('8BITMIME') });
     await using relay = transport();
-    expect((await deliverOne(relay, to(peer.port), { eightBit: true })).outcome).toMatchObject({ kind: 'failed', reply: { enhanced: '5.6.3' } });
+    expect((await deliverOne(relay, to(peer.port), { eightBit: true })).outcome).toMatchObject({
+      kind: 'failed',
+      reply: { enhanced: '5.6.3' },
+    });
   });
 
   it('internationalised mail needs SMTPUTF8, else it fails with 5.6.7', async () => {
     await using peer = await ScriptedPeer.start({ keywords: without('SMTPUTF8') });
     await using relay = transport();
     const utf8 = { smtputf8: true, recipients: recipients('jürgen@example.com') };
-    expect((await deliverOne(relay, to(peer.port), utf8)).outcome).toMatchObject({ kind: 'failed', reply: { enhanced: '5.6.7' } });
+    expect((await deliverOne(relay, to(peer.port), utf8)).outcome).toMatchObject({
+      kind: 'failed',
+      reply: { enhanced: '5.6.7' },
+    });
     await using modern = await ScriptedPeer.start({});
     await deliverOne(relay, to(modern.port), utf8);
     expect(modern.commands[1]).toContain(' SMTPUTF8');
@@ -250,7 +259,11 @@ describe('LMTP', () => {
     });
     await using relay = transport();
     const four = recipients('a@example.com', 'b@example.com', 'c@example.com', 'd@example.com');
-    const attempts = await relay.deliver(lmtp({ host: '127.0.0.1', port: peer.port }), domain('example.com'), transaction({ recipients: four }));
+    const attempts = await relay.deliver(
+      lmtp({ host: '127.0.0.1', port: peer.port }),
+      domain('example.com'),
+      transaction({ recipients: four }),
+    );
     expect(attempts.map(({ outcome }) => `${outcome.kind} ${outcome.reply.enhanced}`)).toEqual([
       'relayed 2.0.0',
       'deferred 4.2.2',
@@ -266,7 +279,8 @@ describe('LMTP', () => {
     await using relay = transport();
     const by = lmtp({ host: '127.0.0.1', port: peer.port });
     const two = recipients('a@example.com', 'b@example.com');
-    const kinds = async () => (await relay.deliver(by, domain('example.com'), transaction({ recipients: two }))).map(({ outcome }) => outcome.kind);
+    const kinds = async () =>
+      (await relay.deliver(by, domain('example.com'), transaction({ recipients: two }))).map(({ outcome }) => outcome.kind);
     expect(await kinds()).toEqual(['failed', 'failed']);
     peer.script = { lmtp: true, dot: '554 5.7.1 no' };
     expect(await kinds()).toEqual(['failed', 'failed']);
@@ -286,7 +300,11 @@ describe('LMTP', () => {
     });
     await using relay = transport();
     const two = recipients('a@example.com', 'b@example.com');
-    const attempts = await relay.deliver(lmtp({ host: '127.0.0.1', port: peer.port }), domain('example.com'), transaction({ recipients: two }));
+    const attempts = await relay.deliver(
+      lmtp({ host: '127.0.0.1', port: peer.port }),
+      domain('example.com'),
+      transaction({ recipients: two }),
+    );
     expect(attempts[0]?.outcome.kind).toBe('relayed');
     expect(attempts[1]?.outcome).toMatchObject({ kind: 'deferred', possibleDuplicate: true });
   });
@@ -302,7 +320,10 @@ describe('LMTP', () => {
       expect(peer.messages).toHaveLength(1);
     }
     await using relay = transport();
-    expect((await deliverOne(relay, lmtp({ unix: join(folder, 'none') }))).outcome).toMatchObject({ kind: 'deferred', reply: { enhanced: '4.4.1' } });
+    expect((await deliverOne(relay, lmtp({ unix: join(folder, 'none') }))).outcome).toMatchObject({
+      kind: 'deferred',
+      reply: { enhanced: '4.4.1' },
+    });
     await rm(folder, { recursive: true });
   });
 });

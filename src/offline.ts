@@ -1,0 +1,77 @@
+/** The operations on a data directory without a daemon: the same answers, from the same parts (contract.md, "Commands"). */
+import { Activity } from './admin/activity.ts';
+import { OperationError, type Operations } from './admin/contract.ts';
+import { createOperations } from './admin/operations.ts';
+import { pauses } from './connector-pauses.ts';
+import { createTransport } from './delivery/transport.ts';
+import { openDirectory } from './directory/directory.ts';
+import { readEvidence } from './evidence/evidence.ts';
+import type { Clock } from './platform/clock.ts';
+import type { Log } from './platform/logger.ts';
+import { connectorNamed, DirectoryRefused, reportOf } from './relay.ts';
+import { explainRoute } from './routing/admission.ts';
+import { compileRouting } from './routing/compile.ts';
+import { loadSettings } from './settings/load.ts';
+import type { Settings } from './settings/settings.ts';
+import { openSpool } from './spool/open.ts';
+
+export interface OfflineParts {
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly version: string;
+}
+
+/** Opens the data directory for one command. Rejects where another process has it, or the directory holds mistakes. */
+export async function openOffline(
+  settings: Settings,
+  { log, clock, version }: OfflineParts,
+): Promise<Operations & AsyncDisposable> {
+  await using opened = new AsyncDisposableStack();
+  const found = await openDirectory(settings.directory, { clock, readOnly: true });
+  if (!found.ok) throw new DirectoryRefused(found.findings);
+  const { directory } = found;
+  const spool = opened.use(
+    await openSpool(
+      { directory: `${settings.dataDirectory}/spool`, messageSize: settings.reception.messageSize },
+      { clock, log },
+    ),
+  );
+  const transport = createTransport(settings.delivery, { clock, log, listeners: settings.reception.listeners });
+  opened.defer(() => transport.close(1_000));
+  const paused = pauses(spool, clock);
+  const routing = compileRouting(settings.routing);
+  const operations = createOperations({
+    activity: new Activity(),
+    clock,
+    ports: {
+      queue: spool,
+      connectors: {
+        all: () => settings.delivery.connectors,
+        paused: (name) => paused.of(name),
+        pause: (name, by) => paused.pause(name, by),
+        resume: (name) => paused.resume(name),
+        test: (name) => transport.test(connectorNamed(settings, name)),
+      },
+      evidence: { query: (filter) => Promise.resolve(readEvidence(settings.dataDirectory, spool, filter)) },
+      routing: {
+        explain: (question) => explainRoute({ routing: () => routing, directory, verify: transport.verify }, question),
+      },
+      status: {
+        hostname: settings.hostname,
+        version,
+        state: () => ({ running: false, accepting: false, why: 'no relay runs on this data directory' }),
+        findings: () => [],
+      },
+      settings: {
+        async check() {
+          const loaded = await loadSettings(settings.file);
+          return loaded.ok ? reportOf(true, found.findings, loaded.notes) : reportOf(false, [], []);
+        },
+        reload: () =>
+          Promise.reject(new OperationError('unavailable', 'no relay runs on this data directory: there is nothing to reload')),
+      },
+    },
+  });
+  const parts = opened.move();
+  return Object.assign(operations, { [Symbol.asyncDispose]: () => parts.disposeAsync() });
+}

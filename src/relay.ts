@@ -1,0 +1,344 @@
+/** Joins the parts of the relay in the order in which a message meets them. This file, offline.ts and main.ts alone know them all. */
+import { readFile } from 'node:fs/promises';
+import { Activity } from './admin/activity.ts';
+import { type AdminApi, openApi } from './admin/api.ts';
+import type { CheckReport, Status } from './admin/contract.ts';
+import { createMetrics } from './admin/metrics.ts';
+import { createOperations } from './admin/operations.ts';
+import type { AdminPorts } from './admin/ports.ts';
+import { createNotifier } from './bounce/notifier.ts';
+import { pauses } from './connector-pauses.ts';
+import { createScheduler } from './delivery/scheduler.ts';
+import { createTransport } from './delivery/transport.ts';
+import { formatFinding, openDirectory } from './directory/directory.ts';
+import type { Finding } from './directory/ports.ts';
+import { openEvidence } from './evidence/evidence.ts';
+import type { Outbox } from './evidence/ports.ts';
+import type { Clock } from './platform/clock.ts';
+import type { RelayLog } from './platform/logger.ts';
+import { removeRunFile, writeRunFile } from './platform/run-file.ts';
+import { ensureSelfSigned } from './platform/server-certificate.ts';
+import { type Reception, startReception } from './reception/server.ts';
+import { admitRecipient, explainRoute } from './routing/admission.ts';
+import { compileRouting } from './routing/compile.ts';
+import { routeSpooled } from './routing/spooled-route.ts';
+import { loadSettings } from './settings/load.ts';
+import type { Settings } from './settings/settings.ts';
+import { openSpool } from './spool/open.ts';
+import type { Spool } from './spool/spool.ts';
+
+export interface RelayParts {
+  readonly log: RelayLog;
+  readonly clock: Clock;
+  readonly version: string;
+}
+
+export interface Relay {
+  /** Where mail is taken, as `address:port`. */
+  readonly listening: readonly string[];
+  readonly adminUrl: string;
+  /** Takes settings and directory anew, as a whole or not at all (P7). */
+  reload(who: string): Promise<CheckReport>;
+  /** No new mail, what is under way ends, at most `deadline` milliseconds each; the rest stays spooled. */
+  stop(deadline: number): Promise<void>;
+}
+
+/** The recipients' files hold mistakes; nothing was started. */
+export class DirectoryRefused extends Error {
+  readonly findings: readonly Finding[];
+
+  constructor(findings: readonly Finding[]) {
+    super(`the directory cannot be used:\n${findings.map(formatFinding).join('\n')}`);
+    this.findings = findings;
+  }
+}
+
+/** Starts all parts. What was opened is closed again where one of them cannot start. */
+export async function startRelay(initial: Settings, { log, clock, version }: RelayParts): Promise<Relay> {
+  await using opened = new AsyncDisposableStack();
+  let settings = initial;
+  if (settings.tls.selfSigned) await ensureSelfSigned(settings.dataDirectory, settings.hostname);
+
+  const spool = opened.use(
+    await openSpool(
+      { directory: `${settings.dataDirectory}/spool`, messageSize: settings.reception.messageSize },
+      { clock, log },
+    ),
+  );
+
+  const found = await openDirectory(settings.directory, { clock });
+  if (!found.ok) throw new DirectoryRefused(found.findings);
+  const { directory } = found;
+  let directoryFindings = found.findings;
+  let refusedReload: CheckReport | undefined;
+  for (const finding of found.findings) log.warn({ finding }, 'directory finding');
+  let routing = compileRouting(settings.routing);
+
+  const activity = new Activity();
+  const evidence = opened.use(
+    await openEvidence(settings.dataDirectory, {
+      outbox: tapOutbox(spool, log, activity),
+      clock,
+      log,
+      keepDays: Math.ceil(settings.evidence.keep / 86_400_000),
+    }),
+  );
+
+  const transport = createTransport(settings.delivery, { clock, log, listeners: settings.reception.listeners });
+  opened.defer(() => transport.close(5_000));
+  const notifier = createNotifier(settings.bounce, { newId: spool.newId, clock });
+  const paused = pauses(spool, clock);
+  const scheduler = createScheduler(settings.delivery, {
+    due: spool,
+    routing: { decide: (message, recipient) => routeSpooled(routing, directory.active(), message, recipient) },
+    notifying: notifier,
+    control: { isPaused: (connector) => paused.of(connector) !== undefined },
+    transport,
+    clock,
+    log,
+  });
+  opened.defer(() => scheduler.stop(5_000));
+
+  const admission = { routing: () => routing, directory, verify: transport.verify };
+  let reception: Reception | undefined;
+  const startedAt = clock.now();
+
+  const state = (): ReturnType<AdminPorts['status']['state']> => {
+    const refusal = spool.refusal();
+    const why = reception === undefined ? 'the relay starts' : reception.stats().draining ? 'the relay stops' : refusal?.text;
+    return why === undefined
+      ? { running: true, accepting: true, startedAt }
+      : { running: true, accepting: false, why, startedAt };
+  };
+
+  const check = async (): Promise<CheckReport> => {
+    const loaded = await loadSettings(settings.file);
+    if (!loaded.ok) return { ok: false, mistakes: [...loaded.mistakes], notes: [] };
+    const trial = await openDirectory(loaded.settings.directory, { clock, readOnly: true });
+    return reportOf(trial.ok, trial.findings, loaded.notes);
+  };
+
+  const reload = async (who: string): Promise<CheckReport> => {
+    const loaded = await loadSettings(settings.file);
+    if (!loaded.ok) {
+      refusedReload = { ok: false, mistakes: [...loaded.mistakes], notes: [] };
+      return refusedReload;
+    }
+    const next = loaded.settings;
+    const loading = await directory.reload(who, next.directory);
+    const report = reportOf(loading.ok, loading.findings, [...loaded.notes, ...needRestart(settings, next)]);
+    if (!loading.ok) {
+      refusedReload = report;
+      return report;
+    }
+    // From here on nothing waits and nothing can refuse: all of it is active for the next command and the next attempt
+    refusedReload = undefined;
+    directoryFindings = loading.findings;
+    settings = next;
+    routing = compileRouting(next.routing);
+    scheduler.reconfigure(next.delivery);
+    notifier.reconfigure(next.bounce);
+    reception?.reconfigure({ ...next.reception, listeners: initial.reception.listeners });
+    await reception?.reloadCertificate();
+    await scheduler.recheckHeld();
+    log.info({ who, directoryVersion: directory.active().version, changed: loading.changed }, 'settings and directory reloaded');
+    return report;
+  };
+
+  const findings = (): Status['findings'] => [
+    ...storeFindings(spool, evidence.state),
+    ...(refusedReload === undefined
+      ? []
+      : [
+          {
+            severity: 'error' as const,
+            problem: `the last reload was refused: ${refusedReload.mistakes.length} mistakes; the settings before it are active`,
+            remedy: 'bridgehead check',
+          },
+        ]),
+    ...directoryFindings.map((one) => ({ severity: one.severity, problem: formatFinding(one), remedy: one.remedy })),
+    ...scheduler
+      .stats()
+      .filter((lane) => lane.state === 'backing-off')
+      .map((lane) => ({
+        severity: 'warning' as const,
+        problem: `${lane.lane}: the next hop does not answer since ${new Date(lane.downSince ?? clock.now()).toISOString()}`,
+        remedy: `bridgehead connector test ${lane.connector}`,
+      })),
+  ];
+
+  const ports: AdminPorts = {
+    queue: spool,
+    connectors: {
+      all: () => settings.delivery.connectors,
+      paused: (name) => paused.of(name),
+      pause: (name, by) => paused.pause(name, by),
+      async resume(name) {
+        await paused.resume(name);
+        scheduler.retryNow(name);
+      },
+      test: (name) => transport.test(connectorNamed(settings, name)),
+    },
+    evidence,
+    routing: { explain: (question) => explainRoute(admission, question) },
+    status: { hostname: settings.hostname, version, state, findings },
+    settings: { check, reload: () => reload('operator') },
+  };
+  const operations = createOperations({ ports, activity, clock });
+  const api = opened.use(await openAdmin(settings, version, { operations, ports, activity, readiness: state, log, clock }));
+
+  reception = await startReception(settings.reception, {
+    admission: { admit: (query) => admitRecipient(admission, query) },
+    spooling: spool,
+    events: spool,
+    log,
+    clock,
+  });
+  const listening = reception.addresses().map(({ address, port }) => `${address}:${port}`);
+  opened.use(reception);
+  scheduler.start();
+
+  writeRunFile(settings.dataDirectory, {
+    pid: process.pid,
+    adminUrl: api.url,
+    ...(settings.admin.tokenFile !== undefined && { tokenFile: settings.admin.tokenFile }),
+    ...(settings.admin.tls !== undefined && { certificateFile: settings.admin.tls.certificate }),
+  });
+  opened.defer(() => removeRunFile(initial.dataDirectory));
+
+  const parts = opened.move();
+  return {
+    listening,
+    adminUrl: api.url,
+    reload,
+    async stop(deadline) {
+      await Promise.all([reception.stop(deadline), scheduler.stop(deadline)]);
+      await parts.disposeAsync();
+    },
+  };
+}
+
+/** Every record that is durable goes to the log and the counters once, then to the store. */
+function tapOutbox(spool: Spool, log: RelayLog, activity: Activity): Outbox {
+  return {
+    pending: () => spool.pending(),
+    acknowledge: (sequences) => spool.acknowledge(sequences),
+    onCommitted(take) {
+      spool.onCommitted((batch) => {
+        for (const line of batch.lines.split('\n')) {
+          const event = JSON.parse(line);
+          log.event(event.event, line);
+          activity.note(event, Date.parse(event.time));
+        }
+        take(batch);
+      });
+    },
+  };
+}
+
+async function openAdmin(
+  { admin, hostname }: Settings,
+  version: string,
+  parts: Pick<Parameters<typeof openApi>[1], 'operations' | 'readiness' | 'log'> & {
+    ports: AdminPorts;
+    activity: Activity;
+    clock: Clock;
+  },
+): Promise<AdminApi> {
+  return openApi(
+    {
+      address: admin.address,
+      port: admin.port,
+      version,
+      hostNames: [hostname],
+      ...(admin.tokenFile !== undefined && { token: (await readFile(admin.tokenFile, 'utf8')).trim() }),
+      ...(admin.tls !== undefined && {
+        tls: { certificate: await readFile(admin.tls.certificate, 'utf8'), key: await readFile(admin.tls.key, 'utf8') },
+      }),
+    },
+    {
+      operations: parts.operations,
+      readiness: parts.readiness,
+      log: parts.log,
+      metrics: createMetrics(parts.activity, parts.ports, parts.clock),
+    },
+  );
+}
+
+function storeFindings(spool: Spool, intake: { readonly waiting: number; readonly failing?: string }): Status['findings'] {
+  const found: { severity: 'error' | 'warning'; problem: string; remedy: string | null }[] = [];
+  const { failure, setAside } = spool.stats();
+  if (failure !== undefined) {
+    const since = new Date(failure.since).toISOString();
+    found.push({
+      severity: 'error',
+      problem: `the spool fails since ${since}: ${failure.reason}; mail is refused with 451`,
+      remedy: 'look at the disk of data-directory; the relay tries again by itself',
+    });
+  }
+  if (setAside > 0) {
+    found.push({
+      severity: 'error',
+      problem: `${setAside} messages were set aside at the start: their bodies are missing or damaged`,
+      remedy: 'the log of the start names each; restore their body files and restart',
+    });
+  }
+  if (intake.failing !== undefined) {
+    found.push({
+      severity: 'error',
+      problem: `records cannot be stored: ${intake.failing}; they wait in the spool`,
+      remedy: 'look at the disk of data-directory',
+    });
+  }
+  return found;
+}
+
+/** What a check or a reload found, in the form of the admin API. */
+export function reportOf(
+  ok: boolean,
+  findings: readonly Finding[],
+  notes: CheckReport['notes'] | readonly CheckReport['notes'][number][],
+): CheckReport {
+  const asMistake = ({ file, line, address, problem, remedy }: Finding): CheckReport['mistakes'][number] => ({
+    file,
+    line,
+    column: 1,
+    path: address,
+    problem,
+    remedy,
+  });
+  return {
+    ok,
+    mistakes: findings.filter((one) => one.severity === 'error').map(asMistake),
+    notes: [...notes, ...findings.filter((one) => one.severity !== 'error').map(asMistake)],
+  };
+}
+
+/** Settings that are read at the start alone: said, so that nobody waits for them. */
+function needRestart(before: Settings, after: Settings): CheckReport['notes'] {
+  const parts: [string, unknown, unknown][] = [
+    ['hostname', before.hostname, after.hostname],
+    ['data-directory', before.dataDirectory, after.dataDirectory],
+    ['listeners', before.reception.listeners, after.reception.listeners],
+    ['admin', before.admin, after.admin],
+    ['log', before.log, after.log],
+    ['dns', before.delivery.dnsServers, after.delivery.dnsServers],
+    ['evidence', before.evidence, after.evidence],
+  ];
+  return parts
+    .filter(([, old, now]) => JSON.stringify(old) !== JSON.stringify(now))
+    .map(([path]) => ({
+      file: after.file,
+      line: 1,
+      column: 1,
+      path,
+      problem: 'changed, and read at the start alone',
+      remedy: 'Restart the relay to make it count',
+    }));
+}
+
+export function connectorNamed(settings: Settings, name: string): Settings['delivery']['connectors'][number] {
+  const connector = settings.delivery.connectors.find((one) => one.name === name);
+  if (connector === undefined) throw new Error(`no connector ${name}`);
+  return connector;
+}

@@ -1,0 +1,43 @@
+/** Opens a spool: the lock, what a crash left, then the store. */
+import { join } from 'node:path';
+import { makeDirectory, syncDirectoryNow } from '../platform/files.ts';
+import { BodyFiles } from './body-files.ts';
+import { openDatabases } from './databases.ts';
+import { DueIndex } from './due-index.ts';
+import { lockSpool } from './lock.ts';
+import type { SpoolParts, SpoolSettings } from './ports.ts';
+import { recover } from './recovery.ts';
+import { Spool } from './spool.ts';
+import { checkFormat, Store } from './store.ts';
+
+/** Opens a spool and repairs what a crash left. Throws `SpoolInUse` where another process has it. */
+export async function openSpool(settings: SpoolSettings, parts: SpoolParts): Promise<Spool> {
+  makeDirectory(settings.directory);
+  const lock = lockSpool(settings.directory);
+  try {
+    const path = join(settings.directory, 'store');
+    makeDirectory(path);
+    const files = new BodyFiles(join(settings.directory, 'bodies'));
+    const index = new DueIndex();
+    let aside: number;
+    // Read through an environment of its own: reading every record maps most of the file into memory, and closing
+    // gives that back (100,000 messages of 5 KB: 809 MiB resident, then 170).
+    const db = openDatabases(path);
+    try {
+      // Each commit syncs the store's file, but nobody its name (D4).
+      syncDirectoryNow(path);
+      checkFormat(db);
+      aside = recover(db, files, index, parts.log);
+    } finally {
+      await db.root.close();
+    }
+    const store = new Store(
+      { path, commitDeadline: settings.commitDeadline ?? 30_000, reopenDelay: settings.reopenDelay ?? 1_000 },
+      parts.log,
+    );
+    return new Spool(settings, parts, { store, files, index, lock, aside });
+  } catch (error) {
+    lock[Symbol.dispose]();
+    throw error;
+  }
+}

@@ -1,0 +1,76 @@
+import { mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import type { SpoolId } from '../../../src/mail/spooled.ts';
+import { CommitTooLate, Store } from '../../../src/spool/store.ts';
+import { newMessage } from '../../unit/spool/messages.ts';
+import { accept, LogLines, open, START, temporaryDirectory } from './harness.ts';
+
+/** So much that no disk writes it within a millisecond. */
+const HEAVY = Buffer.alloc(64 * 1024 * 1024, 'x');
+const ID = '01JD0000000000000000000001' as SpoolId;
+
+describe('the store when the disk does not keep up', () => {
+  it('P1, P8: refuses what is not durable by the deadline, and removes it when it came through after all', async () => {
+    const log = new LogLines();
+    const store = new Store({ path: temporaryDirectory(), commitDeadline: 5, reopenDelay: 1 }, log.log);
+    onTestFinished(() => store.close());
+    const records: string[] = [];
+    store.committed = (_sequence, lines) => records.push(lines);
+
+    const refused = store.write({
+      writes: [{ id: ID, record: 'a record', body: HEAVY }],
+      lines: '{"event":"RECEIVE"}',
+      keep: false,
+    });
+    const outcome = store.write({ writes: [], lines: '{"event":"SEND"}', keep: true });
+    await expect(refused).rejects.toThrow(CommitTooLate);
+    expect(store.failure?.reason).toContain('longer than 5 ms');
+    await expect(store.write({ writes: [], lines: '', keep: false })).rejects.toThrow('the spool failed');
+
+    const recovered = new Promise<void>((resolve) => {
+      store.recovered = resolve;
+    });
+    await outcome; // durable with the late transaction, or said again
+    await recovered;
+    await store.setControl('after', 'it');
+    expect(store.record(ID)).toBeUndefined();
+    expect(store.body(ID)).toBeUndefined();
+    expect(records).toEqual(['{"event":"SEND"}']);
+    expect(log.messages('error')).toHaveLength(1);
+  });
+
+  it('P1: answers 451 when a body file cannot be made, gives out nothing meanwhile, and goes on when it can', async () => {
+    const directory = temporaryDirectory();
+    const { spool } = await open(directory, { reopenDelay: 20 });
+    onTestFinished(() => spool.close());
+    const waiting = await accept(spool);
+    const id = spool.newId();
+    const shard = join(directory, 'bodies', id.slice(-1));
+    rmSync(shard, { recursive: true });
+    const draft = spool.draft(id);
+    await draft.write(Buffer.alloc(200_000));
+    const recovered = new Promise<void>((resolve) => spool.onDue(resolve));
+    await expect(draft.commit(newMessage(id, START), [])).rejects.toThrow('ENOENT');
+    expect(spool.refusal()).toMatchObject({ code: 451, enhanced: '4.3.0' });
+    expect([spool.due(START, 9), spool.nextDue()]).toEqual([[], undefined]);
+    mkdirSync(shard);
+    await recovered;
+    expect(spool.refusal()).toBeUndefined();
+    expect(spool.due(START, 9)).toEqual([waiting]);
+  });
+
+  it('says an outcome again that was given while the store failed', async () => {
+    const directory = temporaryDirectory();
+    const store = new Store({ path: directory, commitDeadline: 10_000, reopenDelay: 20 }, new LogLines().log);
+    onTestFinished(() => store.close());
+    await store.setControl('x', 'y');
+    store.fail(new Error('a sync failed'));
+    const refused = store.write({ writes: [], lines: 'no', keep: false });
+    const outcome = store.write({ writes: [{ id: ID, record: 'deferred' }], lines: '', keep: true });
+    await expect(refused).rejects.toThrow('a sync failed');
+    await outcome;
+    expect(store.record(ID)).toBe('deferred');
+    expect(store.failure).toBeUndefined();
+  });
+});

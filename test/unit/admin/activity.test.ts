@@ -1,0 +1,44 @@
+import { describe, expect, it } from 'vitest';
+import { Activity } from '../../../src/admin/activity.ts';
+import type { EventRecord } from '../../../src/mail/event.ts';
+
+const NOW = Date.parse('2026-11-22T12:00:00Z');
+const event = (name: EventRecord['event'], more: Partial<EventRecord> = {}): EventRecord => ({
+  time: new Date(NOW).toISOString(),
+  event: name,
+  connector: 'cloud',
+  ...more,
+});
+
+describe('activity', () => {
+  it('counts the last sixty minutes and forgets what is older', () => {
+    const activity = new Activity();
+    activity.note(event('RECEIVE', { tls: { result: 'not-used' } }), NOW - 61 * 60_000);
+    activity.note(event('RECEIVE', { tls: { result: 'encrypted' } }), NOW - 59 * 60_000);
+    activity.note(event('REJECT', { tls: { result: 'not-used' } }), NOW);
+    activity.note(event('SEND', { tls: { result: 'not-offered' } }), NOW);
+    activity.note(event('DEFER'), NOW);
+    activity.note(event('EXPIRE'), NOW);
+    expect(activity.lastHour(NOW)).toEqual({
+      received: 1,
+      sent: 1,
+      deferred: 1,
+      failed: 1,
+      refused: 1,
+      'tls-in': { encrypted: 1, all: 2 },
+      'tls-out': { encrypted: 0, all: 1 },
+    });
+    expect(activity.lastHour(NOW + 60 * 60_000).sent).toBe(0);
+  });
+
+  it('knows the last success and the last failure of each connector, and nothing where there was none (R19)', () => {
+    const activity = new Activity();
+    const success = event('SEND');
+    const failure = event('DEFER');
+    activity.note(event('SEND'), NOW);
+    activity.note(success, NOW);
+    activity.note(failure, NOW);
+    expect(activity.contactsOf('cloud')).toEqual({ success, failure });
+    expect(activity.contactsOf('on-premises')).toEqual({ success: undefined, failure: undefined });
+  });
+});

@@ -1,0 +1,63 @@
+import { describe, expect, it } from 'vitest';
+import { renderTrace } from '../../../src/evidence/trace-table.ts';
+import { received, sent } from '../../integration/evidence/records.ts';
+
+describe('the story of a message', () => {
+  it('tells each hop with its host, reply and TLS', () => {
+    expect(renderTrace([received(1), sent(1)])).toBe(`${received(1)['spool-id']}  <m1@example.net>  5.0 KiB
+  from    sender1@example.net
+  client  client.example.net [198.51.100.1] (external)
+          TLS: encrypted, TLSv1.3 TLS_AES_256_GCM_SHA384
+  2026-11-22
+  12:00:01.000Z received  user1@example.com
+                          route cloud, connector cloud; directory: migrated (version 12, wave pilot)
+  12:00:01.057Z sent      user1@example.com as user1@domain1.microsoftonline.com
+                          to mail.example [203.0.113.9]:25, connector cloud, attempt 1, 41 ms
+                          250 2.0.0 Ok: queued as 4C1
+                          TLS: encrypted, TLSv1.3 TLS_AES_256_GCM_SHA384 X25519; certificate CN=mail.example; not verified: DEPTH_ZERO_SELF_SIGNED_CERT
+`);
+  });
+
+  it('tells every step of a TLS ladder, and that a duplicate is possible', () => {
+    const story = renderTrace([
+      sent(1, {
+        event: 'DEFER',
+        'possible-duplicate': true,
+        'next-attempt': '2026-11-22T12:05:00.000Z',
+        reply: { code: 451, enhanced: '4.4.2', text: 'Connection lost' },
+        tls: {
+          result: 'plain-after-failure',
+          ladder: [
+            { offer: 'STARTTLS intermediate', result: 'handshake-failed', error: 'ECONNRESET' },
+            { offer: 'clear', result: 'plain-after-failure' },
+          ],
+        },
+      }),
+    ]);
+    expect(story).toContain('TLS: in clear, after TLS failed');
+    expect(story).toContain('tried STARTTLS intermediate: handshake-failed (ECONNRESET)');
+    expect(story).toContain('tried clear: plain-after-failure');
+    expect(story).toContain('the next hop may have it already');
+    expect(story).toContain('next attempt 2026-11-22T12:05:00.000Z');
+  });
+
+  it('tells refusals of one session together', () => {
+    const refusal = (n: number) => {
+      const {
+        'spool-id': _,
+        'message-id': __,
+        ...rest
+      } = received(n, { event: 'REJECT', 'session-id': 'S', reply: { code: 550, enhanced: '5.1.1', text: 'User unknown' } });
+      return rest;
+    };
+    const story = renderTrace([refusal(1), refusal(2)]);
+    expect(story.match(/refused in session/g)).toHaveLength(1);
+    expect(story.match(/550 5.1.1 User unknown/g)).toHaveLength(2);
+  });
+
+  it('lets no reply steer the terminal of the reader', () => {
+    const story = renderTrace([sent(1, { reply: { code: 250, text: '\u001b[2J\u202egnihton\r\nfake line' } })]);
+    expect(story).toContain('\\u001b[2J\\u202egnihton\\u000d\\u000afake line');
+    expect(story).not.toContain('\u001b');
+  });
+});

@@ -1,0 +1,79 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { formatReply, reply } from '../../../src/mail/reply.ts';
+import { admitRecipient, explainRoute } from '../../../src/routing/admission.ts';
+import { compileRouting } from '../../../src/routing/compile.ts';
+import type { ActiveDirectory, Verification } from '../../../src/routing/ports.ts';
+import { box, directoryOf, PEOPLE, SETTINGS } from './flow.ts';
+
+let people: ActiveDirectory;
+beforeAll(async () => {
+  people = await directoryOf(PEOPLE);
+});
+
+const KNOWN: Verification = { answer: 'known', reply: reply(250, '2.1.5', 'ok') };
+const UNKNOWN: Verification = { answer: 'unknown', reply: reply(550, '5.1.1', 'RESOLVER.ADR.RecipNotFound') };
+const UNAVAILABLE: Verification = { answer: 'unavailable', reply: reply(451, '4.4.2', 'no answer') };
+
+function desk(verification: Verification | Promise<Verification>, onFailure: 'accept' | 'defer' = 'accept') {
+  const asked: string[] = [];
+  const verifyRecipients = { connector: 'on-premises', deadline: 5000, onFailure };
+  const routing = compileRouting({ ...SETTINGS, domains: SETTINGS.domains.map((domain) => ({ ...domain, verifyRecipients })) });
+  const deps = {
+    routing: () => routing,
+    directory: { active: () => people },
+    verify: (connector: { name: string }, recipient: { address: string }, deadlineMs: number) => {
+      asked.push(`${connector.name} ${recipient.address} ${deadlineMs}`);
+      return verification;
+    },
+  };
+  const admit = (recipient: string) => admitRecipient(deps, { recipient: box(recipient), sender: null, client: { peer: 'external', address: '198.51.100.7' } });
+  return { deps, asked, admit };
+}
+
+describe('admission', () => {
+  it('answers at once, without a promise, where nobody must be asked', () => {
+    const { admit, asked } = desk(KNOWN);
+    expect(admit('moved@example.com')).toEqual({
+      reply: reply(250, '2.1.5', 'Recipient ok'),
+      route: 'cloud',
+      connector: 'cloud',
+      reason: 'directory: migrated (version 12, plain recipients.csv:4)',
+      directoryVersion: 12,
+    });
+    expect(admit('nobody@closed.example')).toMatchObject({ reply: { code: 550, enhanced: '5.1.1' }, route: 'reject' });
+    expect(asked).toEqual([]);
+  });
+
+  it('C3 an unknown recipient that the server knows is taken', async () => {
+    const { admit, asked } = desk(Promise.resolve(KNOWN));
+    expect(await admit('nobody@example.com')).toMatchObject({ reply: { code: 250 }, route: 'on-premises', connector: 'on-premises' });
+    expect(asked).toEqual(['on-premises nobody@example.com 5000']);
+  });
+
+  it('an answer that is remembered needs no promise', () => {
+    expect(desk(KNOWN).admit('nobody@example.com')).toMatchObject({ reply: { code: 250 } });
+  });
+
+  it('C3 one that the server does not know is refused in session, and the record says what it answered', async () => {
+    const refused = await desk(Promise.resolve(UNKNOWN)).admit('nobody@example.com');
+    expect(formatReply(refused.reply)).toBe('550 5.1.1 User unknown: nobody@example.com');
+    expect(refused.reason).toContain('550 5.1.1 RESOLVER.ADR.RecipNotFound');
+    expect(refused.route).toBe('reject');
+  });
+
+  it('C3 a server that cannot be asked does not stop mail, unless the setting says so', async () => {
+    expect(await desk(Promise.resolve(UNAVAILABLE)).admit('nobody@example.com')).toMatchObject({ reply: { code: 250 } });
+    expect(await desk(Promise.resolve(UNAVAILABLE), 'defer').admit('nobody@example.com')).toMatchObject({ reply: { code: 450, enhanced: '4.4.0' } });
+  });
+
+  it('explain asks too, and shows the answer as a step', async () => {
+    const { deps } = desk(Promise.resolve(UNKNOWN));
+    const decision = await explainRoute(deps, { recipient: box('nobody@example.com'), sender: null, peer: 'external' });
+    expect(decision.route).toBe('reject');
+    expect(decision.steps.at(-1)).toEqual({
+      step: 'verify',
+      result: 'on-premises does not know it: 550 5.1.1 RESOLVER.ADR.RecipNotFound (C3)',
+      source: 'connector on-premises',
+    });
+  });
+});
