@@ -4,10 +4,14 @@
  */
 import type { EventName, EventRecord } from '../mail/event.ts';
 import type { TlsResult } from '../mail/tls.ts';
+import { stringAfter } from '../platform/json-line.ts';
 import type { Status } from './contract.ts';
+import type { EvidencePort } from './ports.ts';
 
 const MINUTE = 60_000;
 const MINUTES = 60;
+/** Records of the last hour that are read at a start, at most. */
+const RECALLED = 20_000;
 
 /** Upper bounds of the delivery durations, seconds; the last bucket has none. */
 export const DURATION_BOUNDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300] as const;
@@ -21,11 +25,17 @@ export interface Durations {
 }
 
 export interface LastContacts {
-  success: EventRecord | undefined;
-  failure: EventRecord | undefined;
+  readonly success: EventRecord | undefined;
+  readonly failure: EventRecord | undefined;
 }
 
-type Flow = {
+/** As it came: a line is parsed when somebody asks. */
+interface Contacts {
+  success: EventRecord | string | undefined;
+  failure: EventRecord | string | undefined;
+}
+
+interface Flow {
   received: number;
   sent: number;
   deferred: number;
@@ -35,9 +45,14 @@ type Flow = {
   allIn: number;
   tlsOut: number;
   allOut: number;
-};
+}
 
 const NO_FLOW: Flow = { received: 0, sent: 0, deferred: 0, failed: 0, refused: 0, tlsIn: 0, allIn: 0, tlsOut: 0, allOut: 0 };
+
+const EVENT = '"event":"';
+const CONNECTOR = '"connector":"';
+const TLS_RESULT = '"tls":{"result":"';
+const DURATION = '"duration-ms":';
 
 export class Activity {
   /** Per event name, then per connector (`''`: none). */
@@ -45,40 +60,91 @@ export class Activity {
   /** Per direction and result. */
   readonly tls = { in: new Map<TlsResult, number>(), out: new Map<TlsResult, number>() };
   readonly durations = new Map<string, Durations>();
-  readonly #contacts = new Map<string, LastContacts>();
+  readonly #contacts = new Map<string, Contacts>();
   readonly #minutes: { minute: number; flow: Flow }[] = [];
 
-  /** Notes one event. `time` is the event's, milliseconds since the epoch. */
+  /** Notes one event. `time`: milliseconds since the epoch. */
   note(event: EventRecord, time: number): void {
     const connector = event.connector ?? '';
-    let counts = this.events.get(event.event);
-    if (counts === undefined) this.events.set(event.event, (counts = new Map()));
+    const result = event.tls?.result;
+    this.#count(event.event, connector, result, event['duration-ms']);
+    this.#flow(event.event, result, time);
+    this.#contact(event.event, connector, event);
+  }
+
+  /** The same for a serialised event, without parsing it: this runs for every record. Gives the event's name. */
+  noteLine(line: string, time: number): EventName | undefined {
+    const event = stringAfter(line, EVENT) as EventName | undefined;
+    if (event === undefined) return undefined;
+    const result = stringAfter(line, TLS_RESULT) as TlsResult | undefined;
+    if (result === undefined && line.includes('"tls":{')) {
+      this.note(JSON.parse(line) as EventRecord, time);
+      return event;
+    }
+    const connector = stringAfter(line, CONNECTOR) ?? '';
+    const at = line.indexOf(DURATION);
+    this.#count(
+      event,
+      connector,
+      result,
+      at === -1 ? undefined : Number.parseFloat(line.slice(at + DURATION.length, at + DURATION.length + 16)),
+    );
+    this.#flow(event, result, time);
+    this.#contact(event, connector, line);
+    return event;
+  }
+
+  /** Takes up events from before the start: for the last hour and the last contacts, not for the counters. */
+  recall(events: readonly EventRecord[], isWholeHour: boolean): void {
+    for (const event of events) {
+      // A part of the hour would pass for the whole (R19)
+      if (isWholeHour) this.#flow(event.event, event.tls?.result, Date.parse(event.time));
+      this.#contact(event.event, event.connector ?? '', event);
+    }
+  }
+
+  #count(event: EventName, connector: string, result: TlsResult | undefined, milliseconds: number | undefined): void {
+    let counts = this.events.get(event);
+    if (counts === undefined) this.events.set(event, (counts = new Map()));
     add(counts, connector);
+    const inward = event === 'RECEIVE' || event === 'REJECT';
+    if (result !== undefined) add(inward ? this.tls.in : this.tls.out, result);
+    if (milliseconds === undefined || connector === '' || inward) return;
+    let durations = this.durations.get(connector);
+    if (durations === undefined) {
+      this.durations.set(
+        connector,
+        (durations = { buckets: Array<number>(DURATION_BOUNDS.length + 1).fill(0), sum: 0, count: 0 }),
+      );
+    }
+    const seconds = milliseconds / 1000;
+    let bucket = 0;
+    while (bucket < DURATION_BOUNDS.length && seconds > (DURATION_BOUNDS[bucket] ?? 0)) bucket += 1;
+    durations.buckets[bucket] = (durations.buckets[bucket] ?? 0) + 1;
+    durations.sum += seconds;
+    durations.count += 1;
+  }
+
+  #flow(event: EventName, result: TlsResult | undefined, time: number): void {
     const flow = this.#flowOf(time);
-    const encrypted = event.tls?.result === 'encrypted' || event.tls?.result === 'verified';
-    switch (event.event) {
+    const encrypted = result === 'encrypted' || result === 'verified';
+    switch (event) {
       case 'RECEIVE':
       case 'REJECT':
-        if (event.event === 'RECEIVE') flow.received += 1;
+        if (event === 'RECEIVE') flow.received += 1;
         else flow.refused += 1;
-        if (event.tls === undefined) break;
-        add(this.tls.in, event.tls.result);
-        flow.allIn += 1;
+        if (result !== undefined) flow.allIn += 1;
         if (encrypted) flow.tlsIn += 1;
         break;
       case 'SEND':
-      case 'DEFER':
-      case 'FAIL':
-        if (event.event === 'SEND') flow.sent += 1;
-        else if (event.event === 'DEFER') flow.deferred += 1;
-        else flow.failed += 1;
-        this.#attempted(event, connector);
-        if (event.tls === undefined) break;
-        add(this.tls.out, event.tls.result);
-        if (event.event !== 'SEND') break;
-        flow.allOut += 1;
+        flow.sent += 1;
+        if (result !== undefined) flow.allOut += 1;
         if (encrypted) flow.tlsOut += 1;
         break;
+      case 'DEFER':
+        flow.deferred += 1;
+        break;
+      case 'FAIL':
       case 'EXPIRE':
         flow.failed += 1;
         break;
@@ -90,27 +156,12 @@ export class Activity {
     }
   }
 
-  #attempted(event: EventRecord, connector: string): void {
-    if (connector === '') return;
+  #contact(event: EventName, connector: string, record: EventRecord | string): void {
+    if (connector === '' || (event !== 'SEND' && event !== 'DEFER' && event !== 'FAIL')) return;
     let contacts = this.#contacts.get(connector);
     if (contacts === undefined) this.#contacts.set(connector, (contacts = { success: undefined, failure: undefined }));
-    if (event.event === 'SEND') contacts.success = event;
-    else contacts.failure = event;
-    const duration = event['duration-ms'];
-    if (duration === undefined) return;
-    let durations = this.durations.get(connector);
-    if (durations === undefined) {
-      this.durations.set(
-        connector,
-        (durations = { buckets: Array<number>(DURATION_BOUNDS.length + 1).fill(0), sum: 0, count: 0 }),
-      );
-    }
-    const seconds = duration / 1000;
-    let bucket = 0;
-    while (bucket < DURATION_BOUNDS.length && seconds > (DURATION_BOUNDS[bucket] ?? 0)) bucket += 1;
-    durations.buckets[bucket] = (durations.buckets[bucket] ?? 0) + 1;
-    durations.sum += seconds;
-    durations.count += 1;
+    if (event === 'SEND') contacts.success = record;
+    else contacts.failure = record;
   }
 
   #flowOf(time: number): Flow {
@@ -124,7 +175,8 @@ export class Activity {
   }
 
   contactsOf(connector: string): LastContacts {
-    return this.#contacts.get(connector) ?? { success: undefined, failure: undefined };
+    const contacts = this.#contacts.get(connector);
+    return { success: parsed(contacts?.success), failure: parsed(contacts?.failure) };
   }
 
   lastHour(now: number): Status['last-hour'] {
@@ -145,6 +197,16 @@ export class Activity {
       'tls-out': { encrypted: tlsOut, all: allOut },
     };
   }
+}
+
+/** Lets a new process know what the one before it did: the last hour's flow and each connector's last contacts. */
+export async function recallLastHour(activity: Activity, evidence: EvidencePort, now: number): Promise<void> {
+  const { records, more } = await evidence.query({ since: now - MINUTES * MINUTE, limit: RECALLED });
+  activity.recall(records, !more);
+}
+
+function parsed(record: EventRecord | string | undefined): EventRecord | undefined {
+  return typeof record === 'string' ? (JSON.parse(record) as EventRecord) : record;
 }
 
 function add<K>(counts: Map<K, number>, key: K): void {

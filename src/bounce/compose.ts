@@ -114,7 +114,7 @@ function perRecipient(happening: Happening, now: number, utf8: boolean, clean: (
   if (reply !== undefined)
     fields.push(fold(`Diagnostic-Code: ${mta === undefined ? 'X-Bridgehead' : 'smtp'}; ${clean(formatReply(reply))}`));
   if (attempt !== undefined) fields.push(`Last-Attempt-Date: ${rfc5322Date(now)}`);
-  if (willRetryUntil !== undefined) fields.push(`Will-Retry-Until: ${rfc5322Date(willRetryUntil)}`);
+  if (action === 'delayed' && willRetryUntil !== undefined) fields.push(`Will-Retry-Until: ${rfc5322Date(willRetryUntil)}`);
   return fields;
 }
 

@@ -44,16 +44,16 @@ function aboutOne(action: Action, happening: Happening, clean: (text: string) =>
   const lines = [`<${clean(recipient.address.address)}>`];
   const reply = attempt?.outcome.reply ?? recipient.lastReply;
   const expired = action === 'failed' && (attempt === undefined || attempt.outcome.kind === 'deferred');
-  if (expired) lines.push('    We tried for as long as we may, without success. The last result:');
-  if (reply !== undefined && action !== 'delivered') lines.push(`    ${said(attempt)} ${clean(formatReply(reply))}`);
-  if (willRetryUntil !== undefined) lines.push(`    We try until ${rfc5322Date(willRetryUntil)}.`);
+  if (expired) lines.push('    We tried for as long as we may, without success.');
+  if (reply !== undefined && action !== 'delivered') lines.push(`    ${clean(said(attempt))} ${clean(formatReply(reply))}`);
+  if (action === 'delayed' && willRetryUntil !== undefined) lines.push(`    We try until ${rfc5322Date(willRetryUntil)}.`);
   if (action === 'failed') lines.push(`    ${advice(reply, expired)}`);
   return lines;
 }
 
 function said(attempt: Happening['attempt']): string {
   const mta = attempt?.remoteMta;
-  if (mta === undefined) return 'The result:';
+  if (mta === undefined) return 'The last result:';
   return `The mail server ${mta.name}${mta.address === undefined || mta.address === mta.name ? '' : ` [${mta.address}]`} answered:`;
 }
 

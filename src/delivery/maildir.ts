@@ -49,12 +49,11 @@ export class MaildirTransport {
       return { kind: 'failed', reply: reply(553, '5.1.3', 'the address cannot name a mail folder'), cause: 'answer' };
     }
     const folder = join(root, name);
+    const file = this.#uniqueName();
+    const draft = join(folder, 'tmp', file);
     try {
       const arrivals = this.#arrivals(folder);
-      const file = this.#uniqueName();
-      const draft = join(folder, 'tmp', file);
-      const whole = await writeDraft(draft, sender, recipient, body);
-      if (!whole) {
+      if (!(await writeDraft(draft, sender, recipient, body))) {
         await unlink(draft);
         return {
           kind: 'deferred',
@@ -67,15 +66,17 @@ export class MaildirTransport {
       await arrivals.sync();
       return { kind: 'relayed', reply: reply(250, '2.0.0', `stored as ${file}`) };
     } catch (error) {
+      this.#folders.delete(folder); // it may be gone: the next message makes it anew
+      await unlink(draft).catch(() => {});
       return { kind: 'deferred', reply: diskReply(error as NodeJS.ErrnoException), cause: 'connection' };
     }
   }
 
   /** Makes the folder where it is missing; returns what makes names in its new/ durable. */
   #arrivals(folder: string): DirectorySync {
-    for (const part of ['tmp', 'cur', 'new']) makeDirectory(join(folder, part));
     let arrivals = this.#folders.get(folder);
     if (arrivals === undefined) {
+      for (const part of ['tmp', 'cur', 'new']) makeDirectory(join(folder, part));
       if (this.#folders.size >= 10_000) this.#folders.clear();
       arrivals = new DirectorySync(join(folder, 'new'));
       this.#folders.set(folder, arrivals);

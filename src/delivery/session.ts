@@ -22,6 +22,13 @@ export interface NotOpened {
 /** TLS was not reached, or not asked for. */
 export const TLS_NOT_TRIED: TlsEvidence = { result: 'not-tried' };
 
+/** What one connection came to. */
+interface Tried {
+  readonly connection: SmtpConnection;
+  readonly observed: Observed;
+  readonly facts: TlsFacts;
+}
+
 export class SessionOpener {
   readonly #pool: Pool;
   readonly #clock: Clock;
@@ -48,16 +55,16 @@ export class SessionOpener {
     for (let rung = memory?.rung ?? firstRung(target.tls); ; ) {
       const tried = await this.#attempt(target, rung);
       if ('reply' in tried) return { reply: tried.reply, tls: unsent(ladder) };
-      const { connection, observed } = tried;
+      const { connection, observed, facts } = tried;
       const { step, next } = judge(target.tls, rung, observed);
       ladder.push(step);
       if (next === 'use') {
         if (failures > 0 && memory?.rung !== rung) this.#remember(target, ladder.slice(0, failures), rung);
-        return this.#session(target, connection, step, ladder);
+        return this.#session(target, connection, { ...facts, result: step.result, ladder });
       }
-      const evidence = connection.secured === undefined ? {} : factsOf(connection.secured, target);
       connection.close();
-      if (next === 'stop') return { reply: tlsRefusal(target.name, step), tls: { ...evidence, result: step.result, ladder } };
+      target.ticket = undefined;
+      if (next === 'stop') return { reply: tlsRefusal(target.name, step), tls: { ...facts, result: step.result, ladder } };
       failures = ladder.length;
       rung = next;
     }
@@ -76,14 +83,12 @@ export class SessionOpener {
   }
 
   /** One connection, one offer. */
-  async #attempt(
-    target: Target,
-    rung: Rung,
-  ): Promise<{ readonly connection: SmtpConnection; readonly observed: Observed } | { readonly reply: SmtpReply }> {
+  async #attempt(target: Target, rung: Rung): Promise<Tried | { readonly reply: SmtpReply }> {
+    const ticket = target.ticket?.rung === rung ? target.ticket : undefined;
     let tls: ConnectionOptions = {};
     if (rung !== 'clear') {
       try {
-        tls = await this.#tlsOptions(target, rung);
+        tls = await this.#tlsOptions(target, rung, ticket?.session);
       } catch (error) {
         const { message } = error as Error;
         return { reply: reply(451, '4.7.5', `the connector's certificate or key cannot be used: ${message.slice(0, 200)}`) };
@@ -101,22 +106,26 @@ export class SessionOpener {
       tls,
       deadlines: this.#deadlines,
       now: () => this.#clock.monotonic(),
-      onTlsSession: (session) => keepTicket(target, rung, connection, session),
+      onTlsSession: (session) => {
+        // this event may come before the connection counts as secured
+        target.ticket = { session, rung, facts: factsOf(connection._socket as TLSSocket, ticket?.facts) };
+      },
     });
     this.#pool.watch(connection);
     const lost = await connection.open();
-    if (lost === undefined) return { connection, observed: observe(connection, target) };
+    if (lost === undefined) {
+      const facts = connection.secured === undefined ? {} : factsOf(connection.secured, ticket?.facts);
+      return { connection, observed: observe(connection, facts), facts };
+    }
     if (!isTlsFailure(connection, lost)) return { reply: sessionFailure(target.name, connection.openingStage, lost) };
-    return { connection, observed: observeFailure(connection, lost) };
+    return { connection, observed: observeFailure(connection, lost), facts: {} };
   }
 
-  #session(target: Target, connection: SmtpConnection, step: LadderStep, ladder: readonly LadderStep[]): Session {
-    const socket = connection.secured;
-    const facts = socket === undefined ? {} : factsOf(socket, target);
+  #session(target: Target, connection: SmtpConnection, tls: TlsEvidence): Session {
     const session: Session = {
       connection,
       target,
-      tls: { ...facts, result: step.result, ladder },
+      tls,
       openedAt: this.#clock.monotonic(),
       idleSince: 0,
       transactions: 0,
@@ -125,9 +134,8 @@ export class SessionOpener {
     return session;
   }
 
-  async #tlsOptions(target: Target, rung: Exclude<Rung, 'clear'>): Promise<ConnectionOptions> {
+  async #tlsOptions(target: Target, rung: Exclude<Rung, 'clear'>, session: Buffer | undefined): Promise<ConnectionOptions> {
     const names = target.tls.names ?? [target.name];
-    const ticket = target.ticket?.rung === rung ? target.ticket.session : undefined;
     return {
       secureContext: await this.#context(target, rung),
       rejectUnauthorized: false, // judged in starttls.ts, so that a refused certificate is in the record too
@@ -139,7 +147,7 @@ export class SessionOpener {
         }
         return error;
       },
-      ...(ticket === undefined ? {} : { session: ticket }),
+      ...(session === undefined ? {} : { session }),
     };
   }
 
@@ -186,32 +194,25 @@ function oneLine(wire: string): string {
   return formatReply(readReply(wire));
 }
 
-function observe(connection: SmtpConnection, target: Target): Observed {
-  const socket = connection.secured;
-  if (socket === undefined) {
+function observe(connection: SmtpConnection, facts: TlsFacts): Observed {
+  if (connection.secured === undefined) {
     const refusal = connection.starttlsRefusal;
     return refusal === undefined ? { kind: 'clear' } : { kind: 'clear', refusal: oneLine(refusal) };
   }
-  const { verified = false, 'verification-error': error } = factsOf(socket, target);
+  const { verified = false, 'verification-error': error } = facts;
   return { kind: 'secured', verified, ...(error === undefined ? {} : { error }) };
 }
 
 /**
- * The facts of a connection. On a resumed session no certificate is shown and no name is checked: what its full
+ * The facts of a connection. A resumed session shows no certificate and Node checks no name on it: what its full
  * handshake came to still holds.
  */
-function factsOf(socket: TLSSocket, target: Target): TlsFacts {
+function factsOf(socket: TLSSocket, full: TlsFacts | undefined): TlsFacts {
   const facts = tlsEvidence(socket);
-  const before = socket.isSessionReused() ? target.ticket?.facts : undefined;
-  if (before === undefined) return facts;
+  if (full === undefined || !socket.isSessionReused()) return facts;
   // before TLS 1.3 a resumed session makes no new key exchange
   const fresh = facts.protocol === 'TLSv1.3' ? ['protocol', 'cipher', 'bits', 'key-exchange'] : ['protocol', 'cipher', 'bits'];
-  return { ...before, ...Object.fromEntries(Object.entries(facts).filter(([fact]) => fresh.includes(fact))) };
-}
-
-function keepTicket(target: Target, rung: Rung, connection: SmtpConnection, session: Buffer): void {
-  const socket = connection._socket as TLSSocket; // this event may come before the connection counts as secured
-  target.ticket = { session, rung, facts: factsOf(socket, target) };
+  return { ...full, ...Object.fromEntries(Object.entries(facts).filter(([fact]) => fresh.includes(fact))) };
 }
 
 /** Nothing went: what the ladder came to so far. */

@@ -1,7 +1,8 @@
 /**
  * One connection to a next hop. nodemailer opens, greets and secures it (EHLO, HELO, LHLO, STARTTLS with its hygiene);
- * transactions on it are ours (mail-exchange.ts), because nodemailer's send rewrites the body, forgets which command
- * failed and spends more time on a small message than the sockets do (design.md D3, reliability.md 3).
+ * transactions on it are ours (mail-exchange.ts): nodemailer's send rewrites bodies, has one deadline for everything,
+ * and does not say which command failed, whether the dot was out, or what each LMTP recipient was told
+ * (design.md D3, reliability.md 3).
  */
 import type { Socket } from 'node:net';
 import type { ConnectionOptions, TLSSocket } from 'node:tls';

@@ -11,6 +11,8 @@ export interface Account {
   readonly problems: readonly string[];
 }
 
+const PLACE_WIDTH = 50;
+
 /** One hop's TLS in a few words: what a person wants to know first, then the facts. */
 export function describeTls(tls: TlsEvidence | undefined): string {
   if (tls === undefined) return 'TLS unknown';
@@ -59,7 +61,7 @@ function eventLines(event: EventRecord): string[] {
     const place = `relay -> ${event.connector} [${remote?.address ?? '?'}:${remote?.port ?? '?'}]`;
     const lines = [row(event.event === 'SEND' ? 'out' : 'wait', place, event.recipient ?? '')];
     for (const step of event.tls?.ladder ?? []) {
-      if (step.error !== undefined) lines.push(row('', '', `${step.offer}: ${step.result} (${step.error})`));
+      if (step.error !== undefined) lines.push(row('', '', `${step.offer}: ${step.result} (${gist(step.error)})`));
     }
     lines.push(row('', '', describeTls(event.tls)), row('', '', reply));
     if (event.reason !== undefined) lines.push(row('', '', `because ${event.reason}`));
@@ -71,11 +73,16 @@ function eventLines(event: EventRecord): string[] {
   return lines;
 }
 
+/** The code or the first words of an error; the whole of it is in the record. */
+function gist(error: string): string {
+  return error.split(/: |\n/)[0] ?? error;
+}
+
 function replyOf(reply: NonNullable<EventRecord['reply']>): SmtpReply {
   const { code, text } = reply;
   return reply.enhanced === undefined ? { code, text } : { code, text, enhanced: reply.enhanced as EnhancedStatus };
 }
 
 function row(mark: string, place: string, fact: string): string {
-  return `   ${mark.padEnd(5)} ${fact === '' ? place : place.padEnd(44)}${fact === '' ? '' : ` ${fact}`}`;
+  return `   ${mark.padEnd(5)} ${fact === '' ? place : place.padEnd(PLACE_WIDTH)}${fact === '' ? '' : ` ${fact}`}`;
 }

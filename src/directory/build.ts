@@ -107,8 +107,8 @@ class Building {
     if (domain === undefined) return;
     const { size } = this.#index;
     for (let owner = 0; owner < size; owner++) {
+      if (!this.#index.hasDefaultRouting(owner) || (this.#index.routeOf(owner) !== 'on-premises') !== isMoving) continue;
       const entry = this.#index.entry(owner);
-      if (entry.routingAddress !== undefined || (entry.route !== 'on-premises') !== isMoving) continue;
       const derived = mailbox(entry.address.localPart, domain);
       const standing = derived === undefined ? undefined : this.#index.claim(mailboxKey(derived), owner, 'routing');
       if (derived === undefined || standing === undefined || standing.owner === owner || !isMoving) continue;

@@ -164,6 +164,16 @@ export class CompiledIndex {
     };
   }
 
+  /** Whether a recipient has no routing address of its own, without making the whole entry. */
+  hasDefaultRouting(owner: number): boolean {
+    return this.#routingAddresses.at(owner) === 0;
+  }
+
+  /** The side of a recipient, without making the whole entry. */
+  routeOf(owner: number): DirectoryRoute {
+    return ROUTES[this.#flags.at(owner) & 3] ?? 'on-premises';
+  }
+
   /** Where a recipient was read, without making the whole entry. */
   lineOf(owner: number): { readonly source: string; readonly line: number } {
     return { source: this.#words.word(this.#sources.at(owner)) ?? '', line: this.#lines.at(owner) };

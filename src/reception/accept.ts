@@ -1,11 +1,11 @@
 /** One message as it comes in behind DATA, up to the one 250 that makes it ours (RFC 5321 §6.1, design.md P1). */
 import { isAscii } from 'node:buffer';
-import type { ReversePath } from '../mail/envelope.ts';
 import { reply, type SmtpReply } from '../mail/reply.ts';
 import type { NewMessage, SpoolId } from '../mail/spooled.ts';
 import { HeaderScan, type HeaderScanSettings } from './header-scan.ts';
 import type { BodyDraft } from './ports.ts';
-import { type Admitted, receiveRecords, type SessionFacts } from './records.ts';
+import { receiveRecords, type SessionFacts } from './records.ts';
+import type { Transaction } from './transaction.ts';
 import { DataWalk, LINE_LIMIT, LineEndMender } from './wire.ts';
 
 /** G8: this many fields of ours, or this many in all, and the message goes round in circles. */
@@ -20,18 +20,6 @@ const NUL = reply(550, '5.6.11', 'Message holds a NUL octet');
 const LOOP = reply(554, '5.4.6', 'Mail loop: the message has passed here before');
 const TOO_MANY_HOPS = reply(554, '5.4.6', 'Mail loop: too many Received fields');
 export const NOT_STORED = reply(451, '4.3.0', 'Message could not be stored, try again later');
-
-/** What MAIL FROM said, and who was admitted by RCPT TO. */
-export interface Transaction {
-  readonly sender: ReversePath;
-  readonly size?: number;
-  readonly eightBit: boolean;
-  readonly ret?: 'FULL' | 'HDRS';
-  readonly envid?: string;
-  readonly admitted: Admitted[];
-  /** Keys of what was admitted, made when there is a second recipient. */
-  keys?: Set<string>;
-}
 
 export interface MessageSettings extends HeaderScanSettings {
   readonly bareLineEnds: 'reject' | 'normalise';

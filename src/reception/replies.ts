@@ -33,3 +33,9 @@ export const OUT_OF_SERVICE = '421 4.3.0 Temporary local problem, closing connec
 export const TOO_MANY_ERRORS = '421 4.7.0 Too many errors, closing connection';
 export const NOT_HTTP = '421 4.7.0 This is not HTTP, closing connection';
 export const ENDLESS_MESSAGE = '421 4.3.0 Message far exceeds the maximum size, closing connection';
+
+/** A reply's text may come from another server (call-forward): it stays one line of ASCII, and a short one. */
+export function oneLine(text: string): string {
+  const short = text.length > 500 ? text.slice(0, 500) : text;
+  return /[^ -~]/.test(short) ? short.replace(/[^ -~]/g, ' ') : short;
+}

@@ -1,13 +1,12 @@
 /** One SMTP session: the commands, in the order in which they may come, and the transaction they build (RFC 5321 §4.1.4). */
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import type { Recipient } from '../mail/envelope.ts';
 import type { Client, PeerClass } from '../mail/peer.ts';
 import { formatReply, type SmtpReply } from '../mail/reply.ts';
 import type { TlsEvidence } from '../mail/tls.ts';
 import { receivedField } from '../mail/trace.ts';
 import { tlsEvidence } from '../platform/tls-facts.ts';
-import { IncomingMessage, NOT_STORED, TOO_BIG, type Transaction } from './accept.ts';
+import { IncomingMessage, NOT_STORED, TOO_BIG } from './accept.ts';
 import { parseMail, parseRcpt, type RcptCommand, type RefusedCommand } from './command.ts';
 import type { House } from './house.ts';
 import { plainAddress } from './peers.ts';
@@ -15,6 +14,7 @@ import type { Admission } from './ports.ts';
 import { IN_CLEAR, type Refusal, rejectRecord, rejectRecords, type SessionFacts } from './records.ts';
 import * as replies from './replies.ts';
 import { LeanConnection, type LeanServer } from './smtp-overrides.ts';
+import { admit, type Transaction } from './transaction.ts';
 
 /** More errors than this, and the session ends (contract of the perimeter: 20, as Postfix). */
 const ERROR_LIMIT = 20;
@@ -218,17 +218,11 @@ export class Session extends LeanConnection implements SessionFacts {
   }
 
   private admitted(transaction: Transaction, command: RcptCommand, admission: Admission): void {
-    const { recipient, notify, orcpt } = command;
     if (admission.reply.code >= 300) {
-      return this.refuse({ sender: transaction.sender, recipient: recipient.address, reply: admission.reply, admission });
+      return this.refuse({ sender: transaction.sender, recipient: command.recipient.address, reply: admission.reply, admission });
     }
-    const entry: Recipient = {
-      address: recipient,
-      ...(notify === undefined ? undefined : { notify }),
-      ...(orcpt === undefined ? undefined : { orcpt }),
-    };
-    if (!isRepeated(transaction, entry)) transaction.admitted.push({ recipient: entry, admission });
-    this.write(oneLine(formatReply(admission.reply)));
+    admit(transaction, command, admission);
+    this.write(replies.oneLine(formatReply(admission.reply)));
   }
 
   private data(bare: boolean): void {
@@ -351,7 +345,7 @@ export class Session extends LeanConnection implements SessionFacts {
   }
 
   private error(answer: SmtpReply | string): void {
-    const text = typeof answer === 'string' ? answer : oneLine(formatReply(answer));
+    const text = typeof answer === 'string' ? answer : replies.oneLine(formatReply(answer));
     // A lasting refusal is the client's error; what is our own trouble or a limit it may meet in good faith is not.
     if (text.startsWith('5')) this.errors += 1;
     if (this.errors > ERROR_LIMIT && !this.exempt) this.sayGoodbye(replies.TOO_MANY_ERRORS);
@@ -461,26 +455,4 @@ export class Session extends LeanConnection implements SessionFacts {
     if (this._upgrading) this.house.log.info({ sessionId: this.sessionId, client, err: error }, 'tls handshake failed');
     else this.house.log.debug({ sessionId: this.sessionId, client, code: error.code }, 'connection failed');
   }
-}
-
-/** RCPT TO of the same mailbox with the same parameters, once more: one delivery is enough. */
-function isRepeated(transaction: Transaction, entry: Recipient): boolean {
-  const { admitted } = transaction;
-  const [first] = admitted;
-  if (first === undefined) return false;
-  transaction.keys ??= new Set([keyOf(first.recipient)]);
-  const key = keyOf(entry);
-  if (transaction.keys.has(key)) return true;
-  transaction.keys.add(key);
-  return false;
-}
-
-function keyOf(entry: Recipient): string {
-  return `${entry.address.address} ${entry.notify?.join() ?? ''} ${entry.orcpt ?? ''}`;
-}
-
-/** A reply's text may come from another server (call-forward): it stays one line of ASCII, and a short one. */
-function oneLine(text: string): string {
-  const short = text.length > 500 ? text.slice(0, 500) : text;
-  return /[^ -~]/.test(short) ? short.replace(/[^ -~]/g, ' ') : short;
 }

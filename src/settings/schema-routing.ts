@@ -46,8 +46,16 @@ export const domain = z.strictObject({
   verification: says(
     z
       .strictObject({
-        cname: z.strictObject({ record: domainName(), target: domainName() }).optional(),
-        txt: z.string().min(1).max(255).optional(),
+        cname: says(
+          z
+            .strictObject({
+              record: says(domainName(), 'The name that is looked up'),
+              target: says(domainName(), 'Where its CNAME must point'),
+            })
+            .optional(),
+          'A CNAME to find',
+        ),
+        txt: says(z.string().min(1).max(255).optional(), 'A TXT record of the domain to find, such as "MS=ms12345678"'),
       })
       .optional(),
     'The DNS record that proves the domain is ours',

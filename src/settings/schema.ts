@@ -59,11 +59,11 @@ const source = z.strictObject({
   ldap: says(
     z
       .strictObject({
-        url: z.string(),
-        base: z.string().optional(),
-        filter: z.string().optional(),
-        'bind-dn': z.string().optional(),
-        'password-file': filePath().optional(),
+        url: says(z.string().min(1), 'Such as "ldaps://dc.example.com"'),
+        base: says(z.string().optional(), 'Where the search begins'),
+        filter: says(z.string().optional(), 'Which objects are read'),
+        'bind-dn': says(z.string().optional(), 'Who asks'),
+        'password-file': says(filePath().optional(), 'A file with the password'),
       })
       .optional(),
     'A directory server that is asked',
@@ -71,10 +71,10 @@ const source = z.strictObject({
   graph: says(
     z
       .strictObject({
-        url: z.string(),
-        tenant: z.string().optional(),
-        'client-id': z.string().optional(),
-        'secret-file': filePath().optional(),
+        url: says(z.string().min(1), 'Such as "https://graph.microsoft.com/v1.0"'),
+        tenant: says(z.string().optional(), 'The tenant that signs us in'),
+        'client-id': says(z.string().optional(), 'The application that asks'),
+        'secret-file': says(filePath().optional(), 'A file with its secret'),
       })
       .optional(),
     'Microsoft Graph, or a server that answers like it',
@@ -139,7 +139,12 @@ const admin = z
     port: says(port().default(8025), 'The TCP port; 0 takes a free one'),
     'token-file': says(filePath().optional(), 'A file with the token that callers must show; needed off loopback'),
     tls: says(
-      z.strictObject({ certificate: filePath(), key: filePath() }).optional(),
+      z
+        .strictObject({
+          certificate: says(filePath(), 'PEM: the certificate and its intermediates'),
+          key: says(filePath(), 'PEM: its private key'),
+        })
+        .optional(),
       'A certificate of its own, PEM',
       undefined,
       'the one under `tls`; off loopback one of the two is needed',

@@ -28,7 +28,8 @@ const history = async () =>
     .split('\n')
     .filter((line) => line !== '')
     .map((line): unknown => JSON.parse(line));
-const short = (findings: readonly Finding[]) => findings.map(({ severity, file, line, address, problem }) => `${severity} ${file}:${line} ${address}: ${problem}`);
+const short = (findings: readonly Finding[]) =>
+  findings.map(({ severity, file, line, address, problem }) => `${severity} ${file}:${line} ${address}: ${problem}`);
 
 async function opened(...names: readonly string[]): Promise<Directory> {
   const result = await openDirectory(settings(...(names.length === 0 ? ['plain'] : names)), { clock });
@@ -44,7 +45,9 @@ async function refused(text: string): Promise<string[]> {
 
 describe('recipients.csv', () => {
   it('is read with comments, empty lines, a byte order mark, any case, and columns in any order', async () => {
-    await write('\ufeff# who\nRoute,Address,Aliases\n\ncloud,"Ann.Berg@Example.com",ann@example.com  AB@EXAMPLE.com\n# and\non-premises,bob@example.com,\n,,\n');
+    await write(
+      '\ufeff# who\nRoute,Address,Aliases\n\ncloud,"Ann.Berg@Example.com",ann@example.com  AB@EXAMPLE.com\n# and\non-premises,bob@example.com,\n,,\n',
+    );
     const directory = (await opened()).active();
     expect(directory.recipients).toBe(2);
     expect(directory.find('ab@example.com')).toEqual({
@@ -78,7 +81,10 @@ describe('recipients.csv', () => {
 
   it('is refused as a whole, with every culprit and its line', async () => {
     const found = await refused(
-      `${HEADER}ann@example,cloud\nbad address,cloud\nbob@example.com,clowd\ncid@example.com,cloud,cid@gmail.example\ndan@example.com,on-premises,,,,nowhere\n,cloud\n`.replace('ann@example,', 'ann@example..com,'),
+      `${HEADER}ann@example,cloud\nbad address,cloud\nbob@example.com,clowd\ncid@example.com,cloud,cid@gmail.example\ndan@example.com,on-premises,,,,nowhere\n,cloud\n`.replace(
+        'ann@example,',
+        'ann@example..com,',
+      ),
     );
     expect(found).toEqual([
       'error plain.csv:2 ann@example..com: the address "ann@example..com" is no e-mail address',
@@ -91,7 +97,11 @@ describe('recipients.csv', () => {
   });
 
   it('R10 C7 an address with two owners refuses the file and names both', async () => {
-    expect(await refused(`${HEADER}ann@example.com,cloud,,shared@example.com\nbob@example.com,cloud,,Shared@Example.com\nann@example.com,hold\n`)).toEqual([
+    expect(
+      await refused(
+        `${HEADER}ann@example.com,cloud,,shared@example.com\nbob@example.com,cloud,,Shared@Example.com\nann@example.com,hold\n`,
+      ),
+    ).toEqual([
       'error plain.csv:3 bob@example.com: Shared@example.com belongs to ann@example.com already (plain plain.csv:2, an alias)',
       'error plain.csv:4 ann@example.com: ann@example.com stands here twice (plain plain.csv:2)',
     ]);
@@ -107,16 +117,23 @@ describe('recipients.csv', () => {
     ]);
     expect(await refused(`${HEADER}"ann@example.com,cloud\n`)).toEqual([expect.stringContaining('this is no CSV')]);
     expect(await refused('')).toEqual(['error plain.csv:1 : the file is empty']);
-    expect(await refused(`${HEADER}ann@example.com,cloud,,a@example.com,b@example.com,,,more\n`)).toContainEqual(expect.stringContaining('8 cells under 7 columns'));
+    expect(await refused(`${HEADER}ann@example.com,cloud,,a@example.com,b@example.com,,,more\n`)).toContainEqual(
+      expect.stringContaining('8 cells under 7 columns'),
+    );
     await rm(join(folder, 'plain.csv'));
-    expect(await openDirectory(settings('plain'), { clock })).toMatchObject({ ok: false, findings: [{ problem: 'the file cannot be read (ENOENT)' }] });
+    expect(await openDirectory(settings('plain'), { clock })).toMatchObject({
+      ok: false,
+      findings: [{ problem: 'the file cannot be read (ENOENT)' }],
+    });
   });
 
   it('warns of an address in a domain that is not ours', async () => {
     await write(`${HEADER}ann@example.com,cloud,,ann@corp.local\n`);
     const result = await openDirectory(settings('plain'), { clock });
     expect(result.ok).toBe(true);
-    expect(short(result.findings)).toEqual(['warning plain.csv:2 ann@example.com: ann@corp.local is in none of our domains, so nobody can write to it here']);
+    expect(short(result.findings)).toEqual([
+      'warning plain.csv:2 ann@example.com: ann@corp.local is in none of our domains, so nobody can write to it here',
+    ]);
   });
 });
 
@@ -130,7 +147,9 @@ describe('sources', () => {
     expect(directory.recipients).toBe(2);
     expect(directory.find('ann@example.com')?.source).toBe('first first.csv:2');
     expect(directory.find('a@example.com')?.address.address).toBe('ann@example.com');
-    expect(short(result.findings)).toEqual(['warning second.csv:3 bob@example.com: a@example.com belongs to ann@example.com already (first first.csv:2, an alias)']);
+    expect(short(result.findings)).toEqual([
+      'warning second.csv:3 bob@example.com: a@example.com belongs to ann@example.com already (first first.csv:2, an alias)',
+    ]);
   });
 
   it('none at all is an empty version', async () => {
@@ -152,7 +171,14 @@ describe('versions', () => {
     expect(before.find('ann@example.com')?.route).toBe('on-premises');
     expect(await history()).toMatchObject([
       { version: 1, who: 'start', recipients: 1, counts: { 'on-premises': 1, cloud: 0 } },
-      { version: 2, who: 'SIGHUP', time: '2026-11-22T10:00:00.000Z', recipients: 1, counts: { cloud: 1 }, from: [{ source: 'plain' }] },
+      {
+        version: 2,
+        who: 'SIGHUP',
+        time: '2026-11-22T10:00:00.000Z',
+        recipients: 1,
+        counts: { cloud: 1 },
+        from: [{ source: 'plain' }],
+      },
     ]);
   });
 

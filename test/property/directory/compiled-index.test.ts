@@ -8,30 +8,44 @@ import { type Domain, mailbox } from '../../../src/mail/address.ts';
 const DOMAIN = 'example.com' as Domain;
 const localParts = fc.oneof(
   fc.stringMatching(/^[a-z]{1,3}$/),
-  fc.string({ minLength: 1, maxLength: 12, unit: 'grapheme' }).filter((text) => mailbox(text, DOMAIN) !== undefined && text.isWellFormed()),
+  fc
+    .string({ minLength: 1, maxLength: 12, unit: 'grapheme' })
+    .filter((text) => mailbox(text, DOMAIN) !== undefined && text.isWellFormed()),
 );
 
 describe('the compiled index', () => {
   it('answers as a map does: each key has its first owner, and each owner what was added', () => {
     fc.assert(
-      fc.property(fc.array(fc.tuple(localParts, fc.array(localParts, { maxLength: 4 }), fc.constantFrom('on-premises', 'cloud', 'hold', 'both')), { maxLength: 60 }), (people) => {
-        const index = new CompiledIndex();
-        const model = new Map<string, number>();
-        for (const [name, keys, route] of people) {
-          const address = mailbox(name, DOMAIN);
-          if (address === undefined) continue;
-          const record: DirectoryRecord = { address, route: route as DirectoryRecord['route'], aliases: [], primary: 'on-premises', line: 7 };
-          const owner = index.add(record, 'plain p.csv');
-          expect(index.entry(owner)).toEqual({ address, route, primary: 'on-premises', source: 'plain p.csv:7' });
-          for (const key of keys) {
-            const standing = index.claim(key, owner, 'alias');
-            expect(standing?.owner).toBe(model.get(key));
-            if (!model.has(key)) model.set(key, owner);
+      fc.property(
+        fc.array(
+          fc.tuple(localParts, fc.array(localParts, { maxLength: 4 }), fc.constantFrom('on-premises', 'cloud', 'hold', 'both')),
+          { maxLength: 60 },
+        ),
+        (people) => {
+          const index = new CompiledIndex();
+          const model = new Map<string, number>();
+          for (const [name, keys, route] of people) {
+            const address = mailbox(name, DOMAIN);
+            if (address === undefined) continue;
+            const record: DirectoryRecord = {
+              address,
+              route: route as DirectoryRecord['route'],
+              aliases: [],
+              primary: 'on-premises',
+              line: 7,
+            };
+            const owner = index.add(record, 'plain p.csv');
+            expect(index.entry(owner)).toEqual({ address, route, primary: 'on-premises', source: 'plain p.csv:7' });
+            for (const key of keys) {
+              const standing = index.claim(key, owner, 'alias');
+              expect(standing?.owner).toBe(model.get(key));
+              if (!model.has(key)) model.set(key, owner);
+            }
           }
-        }
-        for (const [key, owner] of model) expect(index.claimOf(key)).toEqual({ owner, role: 'alias' });
-        expect(index.find('nobody has this@key')).toBeUndefined();
-      }),
+          for (const [key, owner] of model) expect(index.claimOf(key)).toEqual({ owner, role: 'alias' });
+          expect(index.find('nobody has this@key')).toBeUndefined();
+        },
+      ),
       { numRuns: 200 },
     );
   });

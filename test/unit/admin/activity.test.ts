@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Activity } from '../../../src/admin/activity.ts';
+import { Activity, recallLastHour } from '../../../src/admin/activity.ts';
 import type { EventRecord } from '../../../src/mail/event.ts';
 
 const NOW = Date.parse('2026-11-22T12:00:00Z');
@@ -40,5 +40,45 @@ describe('activity', () => {
     activity.note(failure, NOW);
     expect(activity.contactsOf('cloud')).toEqual({ success, failure });
     expect(activity.contactsOf('on-premises')).toEqual({ success: undefined, failure: undefined });
+  });
+
+  it('counts a serialised record as it counts the record', () => {
+    const events = [
+      event('RECEIVE', { tls: { result: 'not-used' } }),
+      event('SEND', {
+        'duration-ms': 41,
+        tls: { result: 'verified', protocol: 'TLSv1.3' },
+        reply: { code: 250, text: 'a "tls":{"result":"refused"} b' },
+      }),
+      event('DEFER', { reply: { code: 451, text: '"event":"SEND","connector":"x"' } }),
+      { ...event('SEND'), tls: { protocol: 'TLSv1.2', result: 'encrypted' as const } },
+      event('HOLD'),
+    ];
+    const [whole, lines] = [new Activity(), new Activity()];
+    for (const one of events) {
+      whole.note(one, NOW);
+      expect(lines.noteLine(JSON.stringify(one), NOW)).toBe(one.event);
+    }
+    expect(lines.events).toEqual(whole.events);
+    expect(lines.tls).toEqual(whole.tls);
+    expect(lines.durations).toEqual(whole.durations);
+    expect(lines.lastHour(NOW)).toEqual(whole.lastHour(NOW));
+    expect(lines.contactsOf('cloud')).toEqual(whole.contactsOf('cloud'));
+  });
+
+  it('recalls the last hour after a restart, without counting it again for the metrics', async () => {
+    const activity = new Activity();
+    const success = event('SEND', { tls: { result: 'verified' } });
+    await recallLastHour(activity, { query: () => Promise.resolve({ records: [success], more: false }) }, NOW);
+    expect(activity.lastHour(NOW).sent).toBe(1);
+    expect(activity.contactsOf('cloud').success).toEqual(success);
+    expect(activity.events.size).toBe(0);
+  });
+
+  it('recalls no flow where it cannot read the whole hour (R19)', async () => {
+    const activity = new Activity();
+    await recallLastHour(activity, { query: () => Promise.resolve({ records: [event('SEND')], more: true }) }, NOW);
+    expect(activity.lastHour(NOW).sent).toBe(0);
+    expect(activity.contactsOf('cloud').success).toBeDefined();
   });
 });

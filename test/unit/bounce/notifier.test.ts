@@ -76,6 +76,7 @@ describe('the notifier', () => {
     const broken = {
       length: 10,
       async *chunks(): AsyncGenerator<Buffer> {
+        yield Buffer.alloc(0);
         throw new Error('EIO');
       },
     };

@@ -26,7 +26,8 @@ function desk(verification: Verification | Promise<Verification>, onFailure: 'ac
       return verification;
     },
   };
-  const admit = (recipient: string) => admitRecipient(deps, { recipient: box(recipient), sender: null, client: { peer: 'external', address: '198.51.100.7' } });
+  const admit = (recipient: string) =>
+    admitRecipient(deps, { recipient: box(recipient), sender: null, client: { peer: 'external', address: '198.51.100.7' } });
   return { deps, asked, admit };
 }
 
@@ -46,7 +47,11 @@ describe('admission', () => {
 
   it('C3 an unknown recipient that the server knows is taken', async () => {
     const { admit, asked } = desk(Promise.resolve(KNOWN));
-    expect(await admit('nobody@example.com')).toMatchObject({ reply: { code: 250 }, route: 'on-premises', connector: 'on-premises' });
+    expect(await admit('nobody@example.com')).toMatchObject({
+      reply: { code: 250 },
+      route: 'on-premises',
+      connector: 'on-premises',
+    });
     expect(asked).toEqual(['on-premises nobody@example.com 5000']);
   });
 
@@ -63,7 +68,9 @@ describe('admission', () => {
 
   it('C3 a server that cannot be asked does not stop mail, unless the setting says so', async () => {
     expect(await desk(Promise.resolve(UNAVAILABLE)).admit('nobody@example.com')).toMatchObject({ reply: { code: 250 } });
-    expect(await desk(Promise.resolve(UNAVAILABLE), 'defer').admit('nobody@example.com')).toMatchObject({ reply: { code: 450, enhanced: '4.4.0' } });
+    expect(await desk(Promise.resolve(UNAVAILABLE), 'defer').admit('nobody@example.com')).toMatchObject({
+      reply: { code: 450, enhanced: '4.4.0' },
+    });
   });
 
   it('explain asks too, and shows the answer as a step', async () => {

@@ -26,7 +26,8 @@ export const ROUTING_DOMAIN = domain('tenant.mail.onmicrosoft.com');
 export const MiB = 1024 * 1024;
 
 export function connector(name: string, side: Side, spaces: readonly string[], more: Partial<Connector> = {}): Connector {
-  const nextHop: NextHop = side === 'on-premises' ? { kind: 'smart-hosts', hosts: [{ host: '10.1.0.5', port: 25 }], order: 'failover' } : { kind: 'mx' };
+  const nextHop: NextHop =
+    side === 'on-premises' ? { kind: 'smart-hosts', hosts: [{ host: '10.1.0.5', port: 25 }], order: 'failover' } : { kind: 'mx' };
   return {
     name,
     side,
@@ -46,7 +47,12 @@ export const CONNECTORS: readonly Connector[] = [
   connector('internet', 'internet', ['*']),
 ];
 
-const accepted = (name: string, unknownRecipients: 'reject' | 'on-premises' | 'cloud', line: number, includeSubdomains = false) => ({
+const accepted = (
+  name: string,
+  unknownRecipients: 'reject' | 'on-premises' | 'cloud',
+  line: number,
+  includeSubdomains = false,
+) => ({
   name: domain(name),
   includeSubdomains,
   type: 'internal-relay' as const,
@@ -56,7 +62,11 @@ const accepted = (name: string, unknownRecipients: 'reject' | 'on-premises' | 'c
 });
 
 export const SETTINGS: RoutingSettings = {
-  domains: [accepted('example.com', 'on-premises', 10), accepted('closed.example', 'reject', 11), accepted('wide.example', 'cloud', 12, true)],
+  domains: [
+    accepted('example.com', 'on-premises', 10),
+    accepted('closed.example', 'reject', 11),
+    accepted('wide.example', 'cloud', 12, true),
+  ],
   connectors: CONNECTORS,
   routingDomains: [ROUTING_DOMAIN],
   rules: [],
@@ -68,7 +78,11 @@ export const SETTINGS: RoutingSettings = {
 export const withRules = (...rules: readonly RoutingRule[]): CompiledRouting => compileRouting({ ...SETTINGS, rules });
 export const ROUTING = compileRouting(SETTINGS);
 
-type Line = readonly [address: string, route: DirectoryRoute, more?: { aliases?: readonly string[]; routing?: string; connector?: string; primary?: 'cloud' }];
+type Line = readonly [
+  address: string,
+  route: DirectoryRoute,
+  more?: { aliases?: readonly string[]; routing?: string; connector?: string; primary?: 'cloud' },
+];
 
 export const PEOPLE: readonly Line[] = [
   ['here@example.com', 'on-premises', { aliases: ['h@example.com'] }],
@@ -99,7 +113,11 @@ export async function directoryOf(lines: readonly Line[], version = 12): Promise
   });
   const { index, findings } = await buildDirectory(
     [{ name: 'plain', origin: 'recipients.csv', read: async (sink) => records.forEach((record) => sink.record(record)) }],
-    { domains: SETTINGS.domains, routingDomains: SETTINGS.routingDomains, connectors: [...CONNECTORS.map(({ name }) => name), 'site-b'] },
+    {
+      domains: SETTINGS.domains,
+      routingDomains: SETTINGS.routingDomains,
+      connectors: [...CONNECTORS.map(({ name }) => name), 'site-b'],
+    },
   );
   const errors = findings.filter(({ severity }) => severity === 'error');
   if (errors.length > 0) throw new Error(JSON.stringify(errors));
@@ -114,7 +132,12 @@ export function question(recipient: string, from: From, more: Partial<RouteQuest
   return {
     recipient: box(recipient),
     sender: box('sender@example.net'),
-    origin: { peer, address: peer === 'on-premises' ? '10.1.0.5' : '198.51.100.7', ownHops: 0, tenantProof: from === 'cloud, ours' },
+    origin: {
+      peer,
+      address: peer === 'on-premises' ? '10.1.0.5' : '198.51.100.7',
+      ownHops: 0,
+      tenantProof: from === 'cloud, ours',
+    },
     stage: from === 'cloud, ours' ? 'delivery' : 'rcpt',
     ...more,
   };

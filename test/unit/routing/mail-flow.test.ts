@@ -3,7 +3,20 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { compileRouting } from '../../../src/routing/compile.ts';
 import { decideRoute } from '../../../src/routing/decide.ts';
 import type { ActiveDirectory } from '../../../src/routing/ports.ts';
-import { ask, brief, CONNECTORS, connector, directoryOf, type From, MiB, PEOPLE, question, ROUTING, ROUTING_DOMAIN as T, SETTINGS } from './flow.ts';
+import {
+  ask,
+  brief,
+  CONNECTORS,
+  connector,
+  directoryOf,
+  type From,
+  MiB,
+  PEOPLE,
+  question,
+  ROUTING,
+  SETTINGS,
+  ROUTING_DOMAIN as T,
+} from './flow.ts';
 
 let people: ActiveDirectory;
 beforeAll(async () => {
@@ -13,40 +26,70 @@ beforeAll(async () => {
 const MATRIX: readonly [rule: string, from: From, recipient: string, route: string][] = [
   ['2.2 an on-premises user goes on-premises, nothing rewritten', 'external', 'here@example.com', 'on-premises here@example.com'],
   ['2.2 a migrated user goes to the routing address', 'external', 'pilarp@example.com', `cloud pilar@${T}`],
-  ['2.2 without a routing address of its own: the local part at the first routing domain', 'external', 'moved@example.com', `cloud moved@${T}`],
+  [
+    '2.2 without a routing address of its own: the local part at the first routing domain',
+    'external',
+    'moved@example.com',
+    `cloud moved@${T}`,
+  ],
   ['2.2 a group goes to the side of its owner', 'external', 'group@example.com', 'on-premises group@example.com'],
   ['2.2 an unknown recipient follows the setting', 'external', 'nobody@example.com', 'on-premises nobody@example.com'],
   ['2.2 an unknown recipient of a complete directory is refused', 'external', 'nobody@closed.example', '550 5.1.1'],
-  ['2.2 an unknown recipient may be the cloud\'s', 'external', 'nobody@wide.example', `cloud nobody@${T}`],
+  ["2.2 an unknown recipient may be the cloud's", 'external', 'nobody@wide.example', `cloud nobody@${T}`],
   ['2.2 a subdomain of a wildcard domain is ours', 'external', 'nobody@deep.wide.example', `cloud nobody@${T}`],
-  ['R10 an alias goes to the owner\'s routing address, whatever the case', 'external', 'PP@Example.COM', `cloud pilar@${T}`],
+  ["R10 an alias goes to the owner's routing address, whatever the case", 'external', 'PP@Example.COM', `cloud pilar@${T}`],
   ['R10 an alias on-premises stays the alias', 'external', 'h@example.com', 'on-premises h@example.com'],
   ['R11 an exact address with + wins', 'external', 'a+b@example.com', 'on-premises a+b@example.com'],
   ['R11 else the base, with its tag, in the cloud', 'external', 'a+x@example.com', `cloud a+x@${T}`],
-  ['R11 a sub-address of an alias keeps its tag at the routing address', 'external', 'pp+news@example.com', `cloud pilar+news@${T}`],
+  [
+    'R11 a sub-address of an alias keeps its tag at the routing address',
+    'external',
+    'pp+news@example.com',
+    `cloud pilar+news@${T}`,
+  ],
   ['R11 a sub-address on-premises is unchanged', 'external', 'here+news@example.com', 'on-premises here+news@example.com'],
   ['G10 outsiders do not write to routing addresses', 'external', `moved@${T}`, '550 5.7.1'],
   ['R15 outsiders do not write elsewhere', 'external', 'x@gmail.example', '550 5.7.1'],
-  ['C10 both: the primary side, and a copy to the other', 'external', 'dual@example.com', `on-premises dual@example.com + cloud dual@${T}`],
-  ['C10 both with the cloud as primary', 'external', 'dual.cloud@example.com', `cloud dual.cloud@${T} + on-premises dual.cloud@example.com`],
+  [
+    'C10 both: the primary side, and a copy to the other',
+    'external',
+    'dual@example.com',
+    `on-premises dual@example.com + cloud dual@${T}`,
+  ],
+  [
+    'C10 both with the cloud as primary',
+    'external',
+    'dual.cloud@example.com',
+    `cloud dual.cloud@${T} + on-premises dual.cloud@example.com`,
+  ],
   ['C9 hold takes and keeps', 'external', 'held@example.com', 'hold'],
   ['a gateway has the rights of an outsider', 'gateway', 'x@gmail.example', '550 5.7.1'],
   ['a gateway reaches our people', 'gateway', 'moved@example.com', `cloud moved@${T}`],
 
   ['2.3 on-premises to a migrated user', 'on-premises', 'pilarp@example.com', `cloud pilar@${T}`],
   ['2.3 on-premises has rewritten already: passed through', 'on-premises', `pilar@${T}`, `cloud pilar@${T}`],
-  ['2.3 a routing address nobody lists is the cloud\'s business', 'on-premises', `other@${T}`, `cloud other@${T}`],
+  ["2.3 a routing address nobody lists is the cloud's business", 'on-premises', `other@${T}`, `cloud other@${T}`],
   ['2.3 a sub-address in routing form', 'on-premises', `pilar+x@${T}`, `cloud pilar+x@${T}`],
-  ['C9 on-premises sends what we have on-premises: forward to the cloud, never back', 'on-premises', 'here@example.com', `cloud here@${T}`],
+  [
+    'C9 on-premises sends what we have on-premises: forward to the cloud, never back',
+    'on-premises',
+    'here@example.com',
+    `cloud here@${T}`,
+  ],
   ['C9 hold also catches the routing address form', 'on-premises', `held@${T}`, 'hold'],
   ['C9 the routing form of somebody we have on-premises goes forward', 'on-premises', `here@${T}`, `cloud here@${T}`],
   ['C2 on-premises asks for somebody nobody knows', 'on-premises', 'nobody@example.com', '550 5.1.1'],
-  ['C2 unless the unknown are the cloud\'s', 'on-premises', 'nobody@wide.example', `cloud nobody@${T}`],
+  ["C2 unless the unknown are the cloud's", 'on-premises', 'nobody@wide.example', `cloud nobody@${T}`],
   ['C10 both from on-premises: no copy back', 'on-premises', 'dual@example.com', `cloud dual@${T}`],
   ['R15 on-premises without the right does not relay to the Internet', 'on-premises', 'x@gmail.example', '550 5.7.1'],
 
   ['2.4 the cloud to an on-premises user', 'cloud', 'here@example.com', 'on-premises here@example.com'],
-  ['C2 a pilot user in the cloud writes to an unlisted colleague', 'cloud, ours', 'nobody@example.com', 'on-premises nobody@example.com'],
+  [
+    'C2 a pilot user in the cloud writes to an unlisted colleague',
+    'cloud, ours',
+    'nobody@example.com',
+    'on-premises nobody@example.com',
+  ],
   ['C1 a foreign tenant writes to a migrated user: delivered', 'cloud', 'moved@example.com', `cloud moved@${T}`],
   ['R6 our tenant sends back what is in the cloud', 'cloud, ours', 'moved@example.com', '550 5.4.6'],
   ['C2 our tenant sends back what nobody knows', 'cloud, ours', 'nobody@wide.example', '550 5.1.1'],
@@ -74,7 +117,9 @@ describe('R6 and C1', () => {
   });
 
   it('one on-premises server may send to another, and not to itself (several sites)', async () => {
-    const siteB = connector('site-b', 'on-premises', ['b.example.com'], { nextHop: { kind: 'smart-hosts', hosts: [{ host: '10.2.0.5', port: 25 }], order: 'failover' } });
+    const siteB = connector('site-b', 'on-premises', ['b.example.com'], {
+      nextHop: { kind: 'smart-hosts', hosts: [{ host: '10.2.0.5', port: 25 }], order: 'failover' },
+    });
     const routing = compileRouting({ ...SETTINGS, connectors: [...CONNECTORS, siteB] });
     const directory = await directoryOf([['there@example.com', 'on-premises', { connector: 'site-b' }]]);
     const from = (address: string) => ({ origin: { peer: 'on-premises', address, ownHops: 0, tenantProof: false } as const });
@@ -108,11 +153,16 @@ describe('C11 and C14', () => {
 
   it('C14 what was taken by its SIZE does not fail later by our own trace field', () => {
     expect(ask(people, ROUTING, 'moved@example.com', 'external', { size: 35 * MiB })).toBe(`cloud moved@${T}`);
-    expect(ask(people, ROUTING, 'moved@example.com', 'external', { size: 35 * MiB + 400, stage: 'delivery' })).toBe(`cloud moved@${T}`);
+    expect(ask(people, ROUTING, 'moved@example.com', 'external', { size: 35 * MiB + 400, stage: 'delivery' })).toBe(
+      `cloud moved@${T}`,
+    );
   });
 
   it('on-premises with the right to the Internet goes by the connector for *', () => {
-    const routing = compileRouting({ ...SETTINGS, relayTo: { ...SETTINGS.relayTo, 'on-premises': ['own', 'cloud', 'internet'] } });
+    const routing = compileRouting({
+      ...SETTINGS,
+      relayTo: { ...SETTINGS.relayTo, 'on-premises': ['own', 'cloud', 'internet'] },
+    });
     expect(ask(people, routing, 'x@gmail.example', 'on-premises')).toBe('internet x@gmail.example');
   });
 });
@@ -155,7 +205,7 @@ describe('connectors', () => {
     expect(ask(people, routing, 'here@example.com', 'external')).toBe('550 5.4.4');
   });
 
-  it('an operator\'s reroute and a copy go by their connector whatever the route says', () => {
+  it("an operator's reroute and a copy go by their connector whatever the route says", () => {
     const delivery = { stage: 'delivery' } as const;
     expect(ask(people, ROUTING, 'here@example.com', 'external', { ...delivery, rerouteTo: 'cloud' })).toBe(`cloud here@${T}`);
     expect(ask(people, ROUTING, 'dual@example.com', 'external', { ...delivery, copyTo: 'cloud' })).toBe(`cloud dual@${T}`);

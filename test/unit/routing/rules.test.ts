@@ -3,14 +3,19 @@ import { reply } from '../../../src/mail/reply.ts';
 import { compileRouting } from '../../../src/routing/compile.ts';
 import { decideRoute } from '../../../src/routing/decide.ts';
 import type { ActiveDirectory, RoutingRule } from '../../../src/routing/ports.ts';
-import { ask, box, directoryOf, PEOPLE, question, ROUTING, ROUTING_DOMAIN as T, SETTINGS, withRules } from './flow.ts';
+import { ask, box, directoryOf, PEOPLE, question, ROUTING, SETTINGS, ROUTING_DOMAIN as T, withRules } from './flow.ts';
 
 let people: ActiveDirectory;
 beforeAll(async () => {
   people = await directoryOf(PEOPLE);
 });
 
-const rule = (when: Pick<RoutingRule, 'recipient' | 'sender' | 'peer'>, then: RoutingRule['then']): RoutingRule => ({ ...when, then, source: 'bridgehead.yaml:50' });
+const rule = (when: Pick<RoutingRule, 'recipient' | 'sender' | 'peer'>, then: RoutingRule['then']): RoutingRule => ({
+  ...when,
+  // oxlint-disable-next-line unicorn/no-thenable -- a rule is data
+  then,
+  source: 'bridgehead.yaml:50',
+});
 const toHere = { kind: 'connector', connector: 'on-premises' } as const;
 const toCloud = { kind: 'connector', connector: 'cloud' } as const;
 
@@ -22,7 +27,12 @@ describe('rules', () => {
   });
 
   it('fit by recipient, sender and peer together', () => {
-    const routing = withRules(rule({ recipient: '*@example.com', sender: '*@*.news.example', peer: 'external' }, { kind: 'reject', reply: reply(550, '5.7.1', 'No news') }));
+    const routing = withRules(
+      rule(
+        { recipient: '*@example.com', sender: '*@*.news.example', peer: 'external' },
+        { kind: 'reject', reply: reply(550, '5.7.1', 'No news') },
+      ),
+    );
     const from = (sender: string | null) => ({ sender: sender === null ? null : box(sender) });
     expect(ask(people, routing, 'here@example.com', 'external', from('x@daily.news.example'))).toBe('550 5.7.1');
     expect(ask(people, routing, 'here@example.com', 'external', from('x@other.example'))).toBe('on-premises here@example.com');
@@ -54,7 +64,9 @@ describe('rules', () => {
 
   it('choose the way and do not open the relay', () => {
     expect(ask(people, withRules(rule({ recipient: '*' }, toHere)), 'x@gmail.example', 'external')).toBe('550 5.7.1');
-    expect(ask(people, withRules(rule({ recipient: '*@partner.example' }, toHere)), 'x@partner.example', 'external')).toBe('550 5.7.1');
+    expect(ask(people, withRules(rule({ recipient: '*@partner.example' }, toHere)), 'x@partner.example', 'external')).toBe(
+      '550 5.7.1',
+    );
   });
 
   it('a rule that names a subdomain of ours and gives it a way makes it ours', () => {
@@ -93,9 +105,14 @@ describe('postmaster (RFC 5321 §4.5.1)', () => {
   it('is not asked for at the server behind', () => {
     const [first, ...rest] = SETTINGS.domains;
     const verifyRecipients = { connector: 'on-premises', deadline: 5000, onFailure: 'accept' } as const;
-    const routing = compileRouting({ ...SETTINGS, domains: first === undefined ? rest : [{ ...first, verifyRecipients }, ...rest] });
+    const routing = compileRouting({
+      ...SETTINGS,
+      domains: first === undefined ? rest : [{ ...first, verifyRecipients }, ...rest],
+    });
     expect(decideRoute(routing, people, question('nobody@example.com', 'external')).verify).toEqual(verifyRecipients);
     expect(decideRoute(routing, people, question('postmaster@example.com', 'external')).verify).toBeUndefined();
-    expect(decideRoute(routing, people, question('nobody@example.com', 'external', { stage: 'delivery' })).verify).toBeUndefined();
+    expect(
+      decideRoute(routing, people, question('nobody@example.com', 'external', { stage: 'delivery' })).verify,
+    ).toBeUndefined();
   });
 });
