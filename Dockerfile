@@ -15,11 +15,12 @@ COPY package.json package-lock.json LICENSE ./
 RUN npm ci --omit=dev --ignore-scripts && npm cache clean --force
 COPY --from=build /app/dist ./dist
 COPY config ./config
-# The settings are a volume or a file of your own; these are the shipped ones, with the data where the volume is.
+# The settings are a volume or a file of your own; these are the shipped ones, with data and mail in the volume.
 RUN useradd --system --uid 2525 --home-dir /var/lib/bridgehead --create-home --shell /usr/sbin/nologin bridgehead \
   && mkdir -p /etc/bridgehead \
   && cp -r config/. /etc/bridgehead/ \
   && sed -i -e 's|^data-directory:.*|data-directory: /var/lib/bridgehead|' \
+            -e 's|\.\./var/mail|/var/lib/bridgehead/mail|' \
             -e 's|127\.0\.0\.1, port: 2525|0.0.0.0, port: 2525|' /etc/bridgehead/bridgehead.yaml
 USER bridgehead
 VOLUME /var/lib/bridgehead

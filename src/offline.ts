@@ -1,8 +1,9 @@
 /** The operations on a data directory without a daemon: the same answers, from the same parts (contract.md, "Commands"). */
-import { Activity } from './admin/activity.ts';
+import { Activity, recallLastHour } from './admin/activity.ts';
+import { pauses } from './admin/connector-pauses.ts';
 import { OperationError, type Operations } from './admin/contract.ts';
 import { createOperations } from './admin/operations.ts';
-import { pauses } from './connector-pauses.ts';
+import type { EvidenceFilter } from './admin/ports.ts';
 import { createTransport } from './delivery/transport.ts';
 import { openDirectory } from './directory/directory.ts';
 import { readEvidence } from './evidence/evidence.ts';
@@ -40,8 +41,11 @@ export async function openOffline(
   opened.defer(() => transport.close(1_000));
   const paused = pauses(spool, clock);
   const routing = compileRouting(settings.routing);
+  const evidence = { query: (filter: EvidenceFilter) => Promise.resolve(readEvidence(settings.dataDirectory, spool, filter)) };
+  const activity = new Activity();
+  await recallLastHour(activity, evidence, clock.now());
   const operations = createOperations({
-    activity: new Activity(),
+    activity,
     clock,
     ports: {
       queue: spool,
@@ -52,9 +56,17 @@ export async function openOffline(
         resume: (name) => paused.resume(name),
         test: (name) => transport.test(connectorNamed(settings, name)),
       },
-      evidence: { query: (filter) => Promise.resolve(readEvidence(settings.dataDirectory, spool, filter)) },
+      evidence,
       routing: {
-        explain: (question) => explainRoute({ routing: () => routing, directory, verify: transport.verify }, question),
+        explain: (question) =>
+          explainRoute(
+            {
+              routing: () => routing,
+              directory,
+              verify: (...question: Parameters<typeof transport.verify>) => transport.verify(...question),
+            },
+            question,
+          ),
       },
       status: {
         hostname: settings.hostname,

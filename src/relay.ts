@@ -1,14 +1,14 @@
 /** Joins the parts of the relay in the order in which a message meets them. This file, offline.ts and main.ts alone know them all. */
 import { readFile } from 'node:fs/promises';
-import { Activity } from './admin/activity.ts';
+import { Activity, recallLastHour } from './admin/activity.ts';
 import { type AdminApi, openApi } from './admin/api.ts';
+import { pauses } from './admin/connector-pauses.ts';
 import type { CheckReport, Status } from './admin/contract.ts';
 import { createMetrics } from './admin/metrics.ts';
 import { createOperations } from './admin/operations.ts';
 import type { AdminPorts } from './admin/ports.ts';
 import { createNotifier } from './bounce/notifier.ts';
-import { pauses } from './connector-pauses.ts';
-import { createScheduler } from './delivery/scheduler.ts';
+import { createScheduler, type Scheduler } from './delivery/scheduler.ts';
 import { createTransport } from './delivery/transport.ts';
 import { formatFinding, openDirectory } from './directory/directory.ts';
 import type { Finding } from './directory/ports.ts';
@@ -53,6 +53,9 @@ export class DirectoryRefused extends Error {
   }
 }
 
+/** Milliseconds. */
+const RECHECK_HELD = 60_000;
+
 /** Starts all parts. What was opened is closed again where one of them cannot start. */
 export async function startRelay(initial: Settings, { log, clock, version }: RelayParts): Promise<Relay> {
   await using opened = new AsyncDisposableStack();
@@ -77,12 +80,14 @@ export async function startRelay(initial: Settings, { log, clock, version }: Rel
   const activity = new Activity();
   const evidence = opened.use(
     await openEvidence(settings.dataDirectory, {
-      outbox: tapOutbox(spool, log, activity),
+      outbox: tapOutbox(spool, log, activity, clock),
       clock,
       log,
       keepDays: Math.ceil(settings.evidence.keep / 86_400_000),
     }),
   );
+
+  await recallLastHour(activity, evidence, clock.now());
 
   const transport = createTransport(settings.delivery, { clock, log, listeners: settings.reception.listeners });
   opened.defer(() => transport.close(5_000));
@@ -99,7 +104,11 @@ export async function startRelay(initial: Settings, { log, clock, version }: Rel
   });
   opened.defer(() => scheduler.stop(5_000));
 
-  const admission = { routing: () => routing, directory, verify: transport.verify };
+  const admission = {
+    routing: () => routing,
+    directory,
+    verify: (...question: Parameters<typeof transport.verify>) => transport.verify(...question),
+  };
   let reception: Reception | undefined;
   const startedAt = clock.now();
 
@@ -168,7 +177,7 @@ export async function startRelay(initial: Settings, { log, clock, version }: Rel
   ];
 
   const ports: AdminPorts = {
-    queue: spool,
+    queue: steerable(spool, scheduler),
     connectors: {
       all: () => settings.delivery.connectors,
       paused: (name) => paused.of(name),
@@ -197,6 +206,9 @@ export async function startRelay(initial: Settings, { log, clock, version }: Rel
   const listening = reception.addresses().map(({ address, port }) => `${address}:${port}`);
   opened.use(reception);
   scheduler.start();
+  // Holds end by time as well (C9), and a switch of the directory may have missed mail that was on its way in
+  const rechecking = setInterval(() => void scheduler.recheckHeld(), RECHECK_HELD);
+  opened.defer(() => clearInterval(rechecking));
 
   writeRunFile(settings.dataDirectory, {
     pid: process.pid,
@@ -218,18 +230,32 @@ export async function startRelay(initial: Settings, { log, clock, version }: Rel
   };
 }
 
+/** `queue retry` means now: also where the next hop was given up for a while. */
+function steerable(spool: Spool, scheduler: Scheduler): AdminPorts['queue'] {
+  return {
+    list: (selector, page) => spool.list(selector, page),
+    load: (id) => spool.load(id),
+    stats: () => spool.stats(),
+    async steer(selector, steering) {
+      const done = await spool.steer(selector, steering);
+      if (steering.kind === 'retry' && done.recipients > 0) scheduler.retryNow(selector.connector);
+      return done;
+    },
+  };
+}
+
 /** Every record that is durable goes to the log and the counters once, then to the store. */
-function tapOutbox(spool: Spool, log: RelayLog, activity: Activity): Outbox {
+function tapOutbox(spool: Spool, log: RelayLog, activity: Activity, clock: Clock): Outbox {
   return {
     pending: () => spool.pending(),
     acknowledge: (sequences) => spool.acknowledge(sequences),
     onCommitted(take) {
       spool.onCommitted((batch) => {
-        for (const line of batch.lines.split('\n')) {
-          const event = JSON.parse(line);
-          log.event(event.event, line);
-          activity.note(event, Date.parse(event.time));
-        }
+        const lines = batch.lines.split('\n');
+        batch.events.forEach((event, i) => {
+          log.event(event.event, lines[i] ?? '');
+          activity.note(event, clock.now());
+        });
         take(batch);
       });
     },

@@ -4,7 +4,6 @@
  */
 import type { EventName, EventRecord } from '../mail/event.ts';
 import type { TlsResult } from '../mail/tls.ts';
-import { stringAfter } from '../platform/json-line.ts';
 import type { Status } from './contract.ts';
 import type { EvidencePort } from './ports.ts';
 
@@ -25,14 +24,8 @@ export interface Durations {
 }
 
 export interface LastContacts {
-  readonly success: EventRecord | undefined;
-  readonly failure: EventRecord | undefined;
-}
-
-/** As it came: a line is parsed when somebody asks. */
-interface Contacts {
-  success: EventRecord | string | undefined;
-  failure: EventRecord | string | undefined;
+  success: EventRecord | undefined;
+  failure: EventRecord | undefined;
 }
 
 interface Flow {
@@ -49,18 +42,13 @@ interface Flow {
 
 const NO_FLOW: Flow = { received: 0, sent: 0, deferred: 0, failed: 0, refused: 0, tlsIn: 0, allIn: 0, tlsOut: 0, allOut: 0 };
 
-const EVENT = '"event":"';
-const CONNECTOR = '"connector":"';
-const TLS_RESULT = '"tls":{"result":"';
-const DURATION = '"duration-ms":';
-
 export class Activity {
   /** Per event name, then per connector (`''`: none). */
   readonly events = new Map<EventName, Map<string, number>>();
   /** Per direction and result. */
   readonly tls = { in: new Map<TlsResult, number>(), out: new Map<TlsResult, number>() };
   readonly durations = new Map<string, Durations>();
-  readonly #contacts = new Map<string, Contacts>();
+  readonly #contacts = new Map<string, LastContacts>();
   readonly #minutes: { minute: number; flow: Flow }[] = [];
 
   /** Notes one event. `time`: milliseconds since the epoch. */
@@ -70,28 +58,6 @@ export class Activity {
     this.#count(event.event, connector, result, event['duration-ms']);
     this.#flow(event.event, result, time);
     this.#contact(event.event, connector, event);
-  }
-
-  /** The same for a serialised event, without parsing it: this runs for every record. Gives the event's name. */
-  noteLine(line: string, time: number): EventName | undefined {
-    const event = stringAfter(line, EVENT) as EventName | undefined;
-    if (event === undefined) return undefined;
-    const result = stringAfter(line, TLS_RESULT) as TlsResult | undefined;
-    if (result === undefined && line.includes('"tls":{')) {
-      this.note(JSON.parse(line) as EventRecord, time);
-      return event;
-    }
-    const connector = stringAfter(line, CONNECTOR) ?? '';
-    const at = line.indexOf(DURATION);
-    this.#count(
-      event,
-      connector,
-      result,
-      at === -1 ? undefined : Number.parseFloat(line.slice(at + DURATION.length, at + DURATION.length + 16)),
-    );
-    this.#flow(event, result, time);
-    this.#contact(event, connector, line);
-    return event;
   }
 
   /** Takes up events from before the start: for the last hour and the last contacts, not for the counters. */
@@ -156,7 +122,7 @@ export class Activity {
     }
   }
 
-  #contact(event: EventName, connector: string, record: EventRecord | string): void {
+  #contact(event: EventName, connector: string, record: EventRecord): void {
     if (connector === '' || (event !== 'SEND' && event !== 'DEFER' && event !== 'FAIL')) return;
     let contacts = this.#contacts.get(connector);
     if (contacts === undefined) this.#contacts.set(connector, (contacts = { success: undefined, failure: undefined }));
@@ -174,9 +140,8 @@ export class Activity {
     return flow;
   }
 
-  contactsOf(connector: string): LastContacts {
-    const contacts = this.#contacts.get(connector);
-    return { success: parsed(contacts?.success), failure: parsed(contacts?.failure) };
+  contactsOf(connector: string): Readonly<LastContacts> {
+    return this.#contacts.get(connector) ?? { success: undefined, failure: undefined };
   }
 
   lastHour(now: number): Status['last-hour'] {
@@ -203,10 +168,6 @@ export class Activity {
 export async function recallLastHour(activity: Activity, evidence: EvidencePort, now: number): Promise<void> {
   const { records, more } = await evidence.query({ since: now - MINUTES * MINUTE, limit: RECALLED });
   activity.recall(records, !more);
-}
-
-function parsed(record: EventRecord | string | undefined): EventRecord | undefined {
-  return typeof record === 'string' ? (JSON.parse(record) as EventRecord) : record;
 }
 
 function add<K>(counts: Map<K, number>, key: K): void {

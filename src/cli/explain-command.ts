@@ -42,7 +42,8 @@ export function explanationText(answer: Explanation, width?: number): string {
         : `${answer.connector}, ${answer['next-hop'] ?? 'next hop unknown'}, TLS ${answer['tls-mode'] ?? 'unknown'}`,
     ],
     ['at RCPT', answer.reply],
-    ['because', `${answer.reason} (directory version ${answer['directory-version']})`],
+    ['because', answer.reason],
+    ['directory', `version ${answer['directory-version']}`],
   ];
   const lines = facts
     .filter(([, value]) => value !== null)

@@ -1,9 +1,12 @@
 /** Builds one version of the directory from its sources: every record checked, every address with one owner (R10, C7). */
 import { createHash } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
 import { isWithin, type Mailbox, mailbox, mailboxKey } from '../mail/address.ts';
 import { type Claim, CompiledIndex, type KeyRole } from './compiled-index.ts';
 import type { DirectoryChecks, DirectoryRecord, DirectoryRoute, DirectorySource, Finding } from './ports.ts';
 
+/** Recipients handled in one go; then mail has its turn, for a reload happens while the relay works. */
+const IN_ONE_GO = 10_000;
 /** Findings kept; a file of another kind would have one for each of its lines. */
 const MAX_FINDINGS = 10_000;
 
@@ -22,7 +25,7 @@ export async function buildDirectory(sources: readonly DirectorySource[], checks
     building.begin(source);
     await source.read(building);
   }
-  return building.finish();
+  return await building.finish();
 }
 
 class Building {
@@ -73,9 +76,9 @@ class Building {
     if (record.routingAddress !== undefined) this.#claim(record, record.routingAddress, owner, 'routing');
   }
 
-  finish(): Built {
+  async finish(): Promise<Built> {
     // the default routing addresses last: an address that is written somewhere goes before one that is only derived
-    for (const isMoving of [true, false]) this.#claimDefaults(isMoving);
+    for (const isMoving of [true, false]) await this.#claimDefaults(isMoving);
     this.#hash.update(this.#hashed);
     return { index: this.#index, findings: this.#findings, digest: this.#hash.digest('hex'), counts: this.#counts };
   }
@@ -102,27 +105,33 @@ class Building {
     );
   }
 
-  #claimDefaults(isMoving: boolean): void {
+  async #claimDefaults(isMoving: boolean): Promise<void> {
     const domain = this.#checks.routingDomains[0];
     if (domain === undefined) return;
     const { size } = this.#index;
     for (let owner = 0; owner < size; owner++) {
+      if (owner % IN_ONE_GO === IN_ONE_GO - 1) await setImmediate();
       if (!this.#index.hasDefaultRouting(owner) || (this.#index.routeOf(owner) !== 'on-premises') !== isMoving) continue;
-      const entry = this.#index.entry(owner);
-      const derived = mailbox(entry.address.localPart, domain);
+      const { address } = this.#index.entry(owner);
+      const derived = mailbox(address.localPart, domain);
       const standing = derived === undefined ? undefined : this.#index.claim(mailboxKey(derived), owner, 'routing');
+      // who stays on-premises needs none, so somebody else may have it
       if (derived === undefined || standing === undefined || standing.owner === owner || !isMoving) continue;
-      const other = this.#index.entry(standing.owner);
-      const { source, line } = this.#index.lineOf(owner);
-      this.finding({
-        severity: source === this.#index.lineOf(standing.owner).source ? 'error' : 'warning',
-        file: source.slice(source.indexOf(' ') + 1),
-        line,
-        address: entry.address.address,
-        problem: `its default routing address ${derived.address} belongs to ${other.address.address} already (${other.source}), and mail for one would reach the other`,
-        remedy: 'Write a routing-address for one of them, or make one an alias of the other',
-      });
+      this.#defaultTaken(owner, address, derived, standing);
     }
+  }
+
+  #defaultTaken(owner: number, address: Mailbox, derived: Mailbox, standing: Claim): void {
+    const other = this.#index.entry(standing.owner);
+    const { source, line } = this.#index.lineOf(owner);
+    this.finding({
+      severity: source === this.#index.lineOf(standing.owner).source ? 'error' : 'warning',
+      file: source.slice(source.indexOf(' ') + 1),
+      line,
+      address: address.address,
+      problem: `its default routing address ${derived.address} belongs to ${other.address.address} already (${other.source}), and mail for one would reach the other`,
+      remedy: 'Write a routing-address for one of them, or make one an alias of the other',
+    });
   }
 
   #check(record: DirectoryRecord): void {

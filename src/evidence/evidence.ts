@@ -50,7 +50,9 @@ export async function openEvidence(dataDirectory: string, parts: EvidenceParts):
     drain: () => intake.drain(),
     async [Symbol.asyncDispose]() {
       await intake.close();
-      await Promise.all([writer[Symbol.asyncDispose](), reader[Symbol.asyncDispose]()]);
+      // The writer last: who closes last folds the write-ahead log into the file, and a reader cannot
+      await reader[Symbol.asyncDispose]();
+      await writer[Symbol.asyncDispose]();
     },
   };
 }

@@ -125,12 +125,12 @@ function wayOf(record: EventRecord): string {
 }
 
 function hopOf(record: EventRecord): string {
+  const parts: string[] = [];
   const mta = record['remote-mta'];
-  const host =
-    mta === undefined
-      ? 'no host reached'
-      : `to ${mta.name}${mta.address === undefined || mta.address === mta.name ? '' : ` [${mta.address}]`}${mta.port === undefined ? '' : `:${mta.port}`}`;
-  const parts = [host];
+  if (mta !== undefined) {
+    const address = mta.address === undefined || mta.address === mta.name ? '' : ` [${mta.address}]`;
+    parts.push(`to ${mta.name}${address}${mta.port === undefined ? '' : `:${mta.port}`}`);
+  } else if (record.event !== 'SEND') parts.push('no host answered'); // a Maildir is no host, and took it
   if (record.connector !== undefined) parts.push(`connector ${record.connector}`);
   if (record.attempt !== undefined) parts.push(`attempt ${record.attempt}`);
   if (record['duration-ms'] !== undefined) parts.push(`${record['duration-ms']} ms`);

@@ -9,9 +9,9 @@ const SECOND = 1000;
 const UNITS = { s: SECOND, m: 60 * SECOND, h: 3600 * SECOND, d: 86_400 * SECOND } as const;
 const SIZES = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 } as const;
 
-/** `30s`, `5m`, `2h`, `4d` in milliseconds. */
+/** `30s`, `5m`, `2h`, `4d` in milliseconds. Nothing waits or lasts for no time at all: `0s` is refused. */
 export function parseDuration(text: string): number | undefined {
-  const match = /^(\d{1,6})([smhd])$/.exec(text);
+  const match = /^([1-9]\d{0,5})([smhd])$/.exec(text);
   return match === null ? undefined : Number(match[1]) * UNITS[match[2] as keyof typeof UNITS];
 }
 
@@ -81,7 +81,7 @@ function parsed<T>(parse: (text: string) => T | undefined, what: string, example
   });
 }
 
-export const duration = () => parsed(parseDuration, 'a duration', '30s, 5m, 2h or 4d').meta({ pattern: '^\\d{1,6}[smhd]$' });
+export const duration = () => parsed(parseDuration, 'a duration', '30s, 5m, 2h or 4d').meta({ pattern: '^[1-9]\\d{0,5}[smhd]$' });
 export const size = () => parsed(parseSize, 'a size', '512KiB or 35MiB').meta({ pattern: '^\\d{1,9}(B|KiB|MiB|GiB)$' });
 export const network = () => parsed(parseNetwork, 'a network', '10.1.0.5/32 or 2001:db8::/48');
 export const smartHost = () =>

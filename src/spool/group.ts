@@ -1,4 +1,5 @@
 /** What becomes durable together: changes, and the group of them that one transaction takes. */
+import type { EventRecord } from '../mail/event.ts';
 import type { SpoolId } from '../mail/spooled.ts';
 
 /** One message in a change: its new record and, when it is born, its body; without a record it goes, body and all. */
@@ -11,8 +12,7 @@ export interface Write {
 /** All of it becomes durable, or nothing. */
 export interface Change {
   readonly writes: readonly Write[];
-  /** Event records, JSON lines without a final newline; `''` where there are none. */
-  readonly lines: string;
+  readonly events: readonly EventRecord[];
   /** Said again after a failure until it is durable (an outcome). Otherwise the failure is told (an acceptance). */
   readonly keep: boolean;
   readonly control?: { readonly key: string; readonly value: string | undefined };
@@ -45,8 +45,14 @@ export class Group {
   }
 }
 
-export function linesOf(changes: readonly Change[]): string {
-  let all = '';
-  for (const { lines } of changes) if (lines !== '') all = all === '' ? lines : `${all}\n${lines}`;
-  return all;
+/** The event records of changes, in their order. */
+export function eventsOf(changes: readonly Change[]): EventRecord[] {
+  return changes.flatMap(({ events }) => events);
+}
+
+/** JSON lines without a final newline; `''` where there are none. */
+export function linesOf(events: readonly EventRecord[]): string {
+  let lines = '';
+  for (const event of events) lines += lines === '' ? JSON.stringify(event) : `\n${JSON.stringify(event)}`;
+  return lines;
 }

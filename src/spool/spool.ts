@@ -103,7 +103,7 @@ export class Spool implements AsyncDisposable {
       body === undefined
         ? { id: message.id, record: encode(spooled, true) }
         : { id: message.id, record: encode(spooled, false), body };
-    await this.#store.write({ writes: [write], lines: linesOf(events), keep: false });
+    await this.#store.write({ writes: [write], events, keep: false });
     this.#born(spooled, body);
   }
 
@@ -154,8 +154,7 @@ export class Spool implements AsyncDisposable {
     const message = this.load(id);
     if (message === undefined) throw new Error(`no message ${id} in the spool`);
     const after = settled(message, changes, copies, this.#clock.now());
-    const lines = linesOf(events);
-    if (notifications === undefined || notifications.length === 0) return this.#rewrite(after, lines);
+    if (notifications === undefined || notifications.length === 0) return this.#rewrite(after, events);
     const born: { message: SpooledMessage; body: Buffer }[] = [];
     const writes: Write[] = [];
     for (const { message: made, body } of notifications) {
@@ -163,7 +162,7 @@ export class Spool implements AsyncDisposable {
       born.push({ message: spooled, body });
       writes.push({ id: made.id, record: encode(spooled, false), body });
     }
-    await this.#rewrite(after, lines, writes);
+    await this.#rewrite(after, events, writes);
     for (const { message: made, body } of born) this.#born(made, body);
   }
 
@@ -179,8 +178,8 @@ export class Spool implements AsyncDisposable {
     for (const { key: sequence, value: lines } of entries(this.#store.databases.outbox)) yield { sequence, lines };
   }
 
-  onCommitted(take: (batch: CommittedLines) => void): void {
-    this.#store.committed = (sequence, lines) => take({ sequence, lines });
+  onCommitted(take: (batch: CommittedLines & { readonly events: readonly EventRecord[] }) => void): void {
+    this.#store.committed = (sequence, lines, events) => take({ sequence, lines, events });
   }
 
   acknowledge(sequences: readonly number[]): void {
@@ -194,7 +193,7 @@ export class Spool implements AsyncDisposable {
       return;
     }
     this.#loose += 1;
-    this.#store.write({ writes: [], lines: JSON.stringify(event), keep: true }).then(this.#recorded, this.#recorded);
+    this.#store.write({ writes: [], events: [event], keep: true }).then(this.#recorded, this.#recorded);
   }
 
   readonly #recorded = (): void => {
@@ -232,7 +231,7 @@ export class Spool implements AsyncDisposable {
         if (result === undefined) continue;
         messages += 1;
         recipients += result.recipients;
-        written.push(this.#rewrite(result.message, linesOf(result.events)));
+        written.push(this.#rewrite(result.message, result.events));
       }
       await Promise.all(written);
     }
@@ -290,7 +289,7 @@ export class Spool implements AsyncDisposable {
    * state or the new, after it the new. A body file goes after the record that names it: a crash in between leaves a
    * leftover, removed at the next start.
    */
-  async #rewrite(message: SpooledMessage, lines: string, more: readonly Write[] = []): Promise<void> {
+  async #rewrite(message: SpooledMessage, events: readonly EventRecord[], more: readonly Write[] = []): Promise<void> {
     const { id } = message;
     const entry = this.#index.get(id);
     if (entry === undefined) throw new Error(`no message ${id} in the spool`);
@@ -300,7 +299,7 @@ export class Spool implements AsyncDisposable {
     this.#index.update(message);
     const record = done ? undefined : encode(message, entry.bodyInFile);
     try {
-      await this.#store.write({ writes: [{ id, record }, ...more], lines, keep: true });
+      await this.#store.write({ writes: [{ id, record }, ...more], events, keep: true });
     } finally {
       fresh.pending -= 1;
       // A claimed message keeps its body in memory: others of its recipients are about to need it.
@@ -316,12 +315,4 @@ export class Spool implements AsyncDisposable {
     const due = this.#index.nextDue();
     if (due !== undefined && (earliest === undefined || due < earliest)) this.#wake();
   }
-}
-
-function linesOf(events: readonly EventRecord[]): string {
-  const [first] = events;
-  if (first === undefined) return '';
-  let lines = JSON.stringify(first);
-  for (let i = 1; i < events.length; i++) lines += `\n${JSON.stringify(events[i])}`;
-  return lines;
 }

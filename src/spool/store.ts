@@ -4,11 +4,12 @@
  * One transaction is under way at a time; what comes meanwhile goes into the next. So a transaction that fails takes a
  * known set of changes with it and leaves nothing else inside lmdb, where a write after a failed one could hang.
  */
+import type { EventRecord } from '../mail/event.ts';
 import type { SpoolId } from '../mail/spooled.ts';
 import type { Log } from '../platform/logger.ts';
 import { FORMAT } from './codec.ts';
 import { type Databases, openDatabases } from './databases.ts';
-import { type Change, Group, linesOf } from './group.ts';
+import { type Change, eventsOf, Group, linesOf } from './group.ts';
 import type { Failure } from './ports.ts';
 
 export interface StoreSettings {
@@ -19,6 +20,8 @@ export interface StoreSettings {
   readonly reopenDelay: number;
 }
 
+/** Milliseconds that outcomes wait for company. */
+const OUTCOME_DELAY = 2;
 const LONGEST_REOPEN_DELAY = 30_000;
 
 /** No answer in time: it may yet become durable, and is then removed. */
@@ -49,9 +52,10 @@ export class Store {
   #acknowledged: number[] = [];
   #replaced: { sequence: number; lines: string }[] = [];
   #acknowledgeTimer: NodeJS.Timeout | undefined;
+  #outcomeTimer: NodeJS.Timeout | undefined;
   readonly #controls = new Map<string, string>();
   /** Told of each transaction with event records, once it is durable. */
-  committed: (sequence: number, lines: string) => void = () => {};
+  committed: (sequence: number, lines: string, events: readonly EventRecord[]) => void = () => {};
   /** Told when the store works again after a failure. */
   recovered: () => void = () => {};
 
@@ -66,7 +70,7 @@ export class Store {
     this.#sequence = Math.max(last + 1, Date.now() * 1000);
     this.#watch = setTimeout(() => this.#overdue(), settings.commitDeadline).unref();
     if (!this.#controls.has('format')) {
-      void this.write({ writes: [], lines: '', keep: true, control: { key: 'format', value: String(FORMAT) } });
+      void this.write({ writes: [], events: [], keep: true, control: { key: 'format', value: String(FORMAT) } });
     }
   }
 
@@ -87,12 +91,27 @@ export class Store {
     if (group === undefined) {
       group = this.#waiting;
       group.changes.push(change);
-      if (this.#underWay === undefined && this.#failure === undefined) this.#begin();
+      if (this.#underWay === undefined && this.#failure === undefined) {
+        if (change.keep) this.#beginSoon();
+        else this.#begin();
+      }
     } else {
       group.changes.push(change);
       this.#put(change);
     }
     return change.keep ? group.kept.promise : group.accepted.promise;
+  }
+
+  /**
+   * Nobody waits for an outcome as a client waits for its 250: a moment later it shares the sync of the next acceptance.
+   * A crash in that moment repeats the attempt, as a crash within the sync would.
+   */
+  #beginSoon(): void {
+    this.#outcomeTimer ??= setTimeout(() => {
+      this.#outcomeTimer = undefined;
+      const idle = this.#open === undefined && this.#underWay === undefined && this.#failure === undefined;
+      if (idle && !this.#closed && this.#waiting.changes.length > 0) this.#begin();
+    }, OUTCOME_DELAY);
   }
 
   record(id: SpoolId): string | undefined {
@@ -110,7 +129,7 @@ export class Store {
   setControl(key: string, value: string | undefined): Promise<void> {
     if (value === undefined) this.#controls.delete(key);
     else this.#controls.set(key, value);
-    return this.write({ writes: [], lines: '', keep: true, control: { key, value } });
+    return this.write({ writes: [], events: [], keep: true, control: { key, value } });
   }
 
   /** For reading, and for what start-up repairs before anything else is written. */
@@ -136,7 +155,10 @@ export class Store {
     if (this.#closed) return;
     if (
       this.#failure === undefined &&
-      (this.#open !== undefined || this.#underWay !== undefined || this.#acknowledged.length > 0)
+      (this.#open !== undefined ||
+        this.#underWay !== undefined ||
+        this.#waiting.changes.length > 0 ||
+        this.#acknowledged.length > 0)
     ) {
       if (this.#open === undefined && this.#underWay === undefined) this.#begin();
       await new Promise<void>((resolve) => {
@@ -147,6 +169,7 @@ export class Store {
     clearTimeout(this.#watch);
     clearTimeout(this.#reopenTimer);
     clearTimeout(this.#acknowledgeTimer);
+    clearTimeout(this.#outcomeTimer);
     const gone = new Error('the spool is closed');
     for (const group of [this.#waiting, this.#underWay]) {
       group?.accepted.reject(gone);
@@ -207,7 +230,8 @@ export class Store {
     this.#acknowledged = [];
     for (const { sequence, lines } of this.#replaced) this.#promise = outbox.put(sequence, lines);
     this.#replaced = [];
-    const lines = linesOf(group.changes);
+    const events = eventsOf(group.changes);
+    const lines = linesOf(events);
     if (lines !== '') {
       group.sequence = this.#sequence++;
       this.#promise = outbox.put(group.sequence, lines);
@@ -218,7 +242,7 @@ export class Store {
     this.#promise = undefined;
     this.#watch.refresh();
     promise.then(
-      () => this.#done(group, lines),
+      () => this.#done(group, lines, events),
       (error: Error & { commitError?: Promise<unknown> }) => {
         // lmdb rejects this one with the cause, unheard (D4).
         const cause = error.commitError ?? Promise.resolve();
@@ -230,28 +254,32 @@ export class Store {
     );
   }
 
-  #done(group: Group, lines: string): void {
+  #done(group: Group, lines: string, events: readonly EventRecord[]): void {
     this.#underWay = undefined;
     this.#refused = [];
     if (group.late) this.#doneTooLate(group);
     else {
       group.accepted.resolve();
       group.kept.resolve();
-      if (lines !== '') this.committed(group.sequence, lines);
+      if (lines !== '') this.committed(group.sequence, lines, events);
       if (this.#failure !== undefined) this.#recovered();
     }
-    if (this.#waiting.changes.length > 0 || this.#refused.length > 0) this.#begin();
-    else this.#closing?.();
+    const waiting = this.#waiting.changes;
+    if (this.#refused.length > 0 || this.#closing !== undefined || waiting.some(({ keep }) => !keep)) {
+      if (waiting.length > 0 || this.#refused.length > 0) this.#begin();
+      else this.#closing?.();
+    } else if (waiting.length > 0) this.#beginSoon();
   }
 
   /** What was accepted in it was answered 451 meanwhile: it goes again. Its outcomes are durable, and say so. */
   #doneTooLate(group: Group): void {
     this.#refused.push(...group.acceptances());
     group.kept.resolve();
-    const lines = linesOf(group.outcomes());
+    const events = eventsOf(group.outcomes());
+    const lines = linesOf(events);
     if (lines !== '') {
       this.#replaced.push({ sequence: group.sequence, lines });
-      this.committed(group.sequence, lines);
+      this.committed(group.sequence, lines, events);
     } else if (group.sequence !== 0) this.#acknowledged.push(group.sequence);
     if (this.#failure !== undefined) this.#recovered();
   }
@@ -336,7 +364,7 @@ export class Store {
     } catch (error) {
       return this.#failed(new Group(), error as Error);
     }
-    this.#waiting.changes.push({ writes: [], lines: '', keep: true, control: { key: 'format', value: String(FORMAT) } });
+    this.#waiting.changes.push({ writes: [], events: [], keep: true, control: { key: 'format', value: String(FORMAT) } });
     this.#begin();
   }
 }

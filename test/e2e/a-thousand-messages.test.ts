@@ -88,7 +88,7 @@ describe('a thousand messages from Postfix, split between Dovecot and Exim', () 
     await until(
       'every record can be found',
       () => {
-        records = Map.groupBy(relay.trace(), (event) => event['message-id'] ?? '');
+        records = Map.groupBy(relay.trace('--limit', '100000'), (event) => event['message-id'] ?? '');
         const sends = [...records.values()].flat().filter((event) => event.event === 'SEND');
         return sends.length >= expected('onPremises') + expected('migrated');
       },

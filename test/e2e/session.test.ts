@@ -25,16 +25,6 @@ describe('a session by hand', () => {
     await workspace[Symbol.asyncDispose]();
   });
 
-  const swaks = (...args: string[]) =>
-    run('swaks', [
-      '--server',
-      `127.0.0.1:${relay.port}`,
-      '--from',
-      'me@source.example',
-      '--hide-all',
-      '--show-raw-text',
-      ...args,
-    ]);
   const talk = (...args: string[]) =>
     run('swaks', ['--server', `127.0.0.1:${relay.port}`, '--from', 'me@source.example', '--helo', 'source.example', ...args]);
 
@@ -72,12 +62,11 @@ describe('a session by hand', () => {
     ['an unknown recipient', 'nobody@example.com', '550 5.1.1'],
     ['a domain that is not ours', 'someone@elsewhere.example', '550 5.7.1'],
     ['a cloud address from outside (G10)', 'moved@tenant.mail.example.net', '550 5.7.1'],
-    ['the percent hack', 'someone%elsewhere.example@example.com', '550 5.1.1'],
+    ['the percent hack', 'someone%elsewhere.example@example.com', '550 5.7.1'],
   ])('refuses %s in session', (_what, recipient, reply) => {
     const { stdout, status } = talk('--to', recipient);
     expect(stdout).toContain(`<** ${reply} `);
     expect(status).not.toBe(0);
-    expect(swaks('--to', recipient).status).not.toBe(0);
   });
 
   it('always takes mail for postmaster', () => {

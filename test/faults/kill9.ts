@@ -82,8 +82,9 @@ const kills: number[] = [];
 const senders = Array.from({ length: SENDERS }, sender);
 for (let round = 0; round < rounds; round++) {
   await delay(50 + chance() * 2950);
-  kills.push(Date.now());
   await relay.kill();
+  await delay(100); // what is still in the sockets of the dead process arrives now
+  kills.push(Date.now());
   startTimes.push(await relay.start());
 }
 await delay(1000);
@@ -93,15 +94,15 @@ await until('the queue drains', () => ledger.missing().length === 0, 120_000, 20
 await delay(1500); // duplicates would come now
 
 const found = ledger.findings();
+// The kill that explains a second copy is the first one behind the arrival before it: its outcome was not on disk yet.
 const perKill = kills.map(() => 0);
-const perKillAndKey = new Map<string, number>();
-for (const { key, at } of found.duplicates) {
-  const kill = kills.findLastIndex((time) => time <= at);
-  perKill[kill] = (perKill[kill] ?? 0) + 1;
-  perKillAndKey.set(`${kill} ${key}`, (perKillAndKey.get(`${kill} ${key}`) ?? 0) + 1);
+const unexplained: string[] = [];
+for (const { key, at, before } of found.duplicates) {
+  const kill = kills.findIndex((time) => time >= before);
+  if (kill < 0 || (kills[kill] ?? 0) > at) unexplained.push(key);
+  else perKill[kill] = (perKill[kill] ?? 0) + 1;
 }
 const duplicatesPerKill = Math.max(0, ...perKill);
-const before = found.duplicates.filter(({ at }) => at < (kills[0] ?? 0)).length;
 const slowest = `${Math.max(...startTimes).toFixed(1)} s`;
 const { acked, refused, unknown, deliveries, lost, wrong, refusedButDelivered, duplicates } = found;
 say(
@@ -133,9 +134,7 @@ if (wrong.length > 0) broken.push(`wrong: ${some(wrong)}`);
 if (refusedButDelivered.length > 0) broken.push(`refused but delivered: ${some(refusedButDelivered)}`);
 if (duplicatesPerKill > 2 * CONNECTIONS)
   broken.push(`${duplicatesPerKill} duplicates behind one kill, ${2 * CONNECTIONS} connections`);
-if (before > 0) broken.push(`${before} duplicates before the first kill`);
-const twice = [...perKillAndKey].filter(([, count]) => count > 1).map(([key]) => key);
-if (twice.length > 0) broken.push(`more than one extra copy behind one kill: ${some(twice)}`);
+if (unexplained.length > 0) broken.push(`more copies than kills explain: ${some(unexplained)}`);
 const status = verdict('kill9', broken);
 await relay.stop();
 await Promise.all([onPremises.down(), cloud.down()]);

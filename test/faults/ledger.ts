@@ -22,8 +22,8 @@ export interface Findings {
   /** Arrived with other octets than were sent, or under no known token, or for a recipient it was not for. */
   readonly wrong: readonly string[];
   readonly refusedButDelivered: readonly string[];
-  /** Each arrival beyond the first of the same message and recipient. */
-  readonly duplicates: readonly { readonly key: string; readonly at: number }[];
+  /** Each arrival beyond the first of the same message and recipient, with the time of the one before it. */
+  readonly duplicates: readonly { readonly key: string; readonly at: number; readonly before: number }[];
 }
 
 export class Ledger {
@@ -78,7 +78,9 @@ export class Ledger {
       lost: this.missing(),
       wrong: this.#wrong,
       refusedButDelivered: entries.filter(([token, e]) => e.told === 'refused' && arrivedAtAll(token, e)).map(([token]) => token),
-      duplicates: [...this.#deliveries].flatMap(([key, times]) => times.slice(1).map((at) => ({ key, at }))),
+      duplicates: [...this.#deliveries].flatMap(([key, times]) =>
+        times.slice(1).map((at, index) => ({ key, at, before: times[index] ?? 0 })),
+      ),
     };
   }
 }

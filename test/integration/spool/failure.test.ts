@@ -20,13 +20,13 @@ describe('the store when the disk does not keep up', () => {
 
     const refused = store.write({
       writes: [{ id: ID, record: 'a record', body: HEAVY }],
-      lines: '{"event":"RECEIVE"}',
+      events: [{ time: '', event: 'RECEIVE' }],
       keep: false,
     });
-    const outcome = store.write({ writes: [], lines: '{"event":"SEND"}', keep: true });
+    const outcome = store.write({ writes: [], events: [{ time: '', event: 'SEND' }], keep: true });
     await expect(refused).rejects.toThrow(CommitTooLate);
     expect(store.failure?.reason).toContain('longer than 5 ms');
-    await expect(store.write({ writes: [], lines: '', keep: false })).rejects.toThrow('the spool failed');
+    await expect(store.write({ writes: [], events: [], keep: false })).rejects.toThrow('the spool failed');
 
     const recovered = new Promise<void>((resolve) => {
       store.recovered = resolve;
@@ -36,7 +36,7 @@ describe('the store when the disk does not keep up', () => {
     await store.setControl('after', 'it');
     expect(store.record(ID)).toBeUndefined();
     expect(store.body(ID)).toBeUndefined();
-    expect(records).toEqual(['{"event":"SEND"}']);
+    expect(records).toEqual(['{"time":"","event":"SEND"}']);
     expect(log.messages('error')).toHaveLength(1);
   });
 
@@ -66,8 +66,8 @@ describe('the store when the disk does not keep up', () => {
     onTestFinished(() => store.close());
     await store.setControl('x', 'y');
     store.fail(new Error('a sync failed'));
-    const refused = store.write({ writes: [], lines: 'no', keep: false });
-    const outcome = store.write({ writes: [{ id: ID, record: 'deferred' }], lines: '', keep: true });
+    const refused = store.write({ writes: [], events: [{ time: '', event: 'REJECT' }], keep: false });
+    const outcome = store.write({ writes: [{ id: ID, record: 'deferred' }], events: [], keep: true });
     await expect(refused).rejects.toThrow('a sync failed');
     await outcome;
     expect(store.record(ID)).toBe('deferred');

@@ -158,7 +158,7 @@ describe('the spool', () => {
     const directory = temporaryDirectory();
     const first = await open(directory);
     const seen: { sequence: number; lines: string }[] = [];
-    first.spool.onCommitted((batch) => seen.push(batch));
+    first.spool.onCommitted(({ sequence, lines }) => seen.push({ sequence, lines }));
     const a = await accept(first.spool);
     const b = await accept(first.spool);
     first.spool.record(event('REJECT'));

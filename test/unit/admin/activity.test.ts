@@ -42,30 +42,6 @@ describe('activity', () => {
     expect(activity.contactsOf('on-premises')).toEqual({ success: undefined, failure: undefined });
   });
 
-  it('counts a serialised record as it counts the record', () => {
-    const events = [
-      event('RECEIVE', { tls: { result: 'not-used' } }),
-      event('SEND', {
-        'duration-ms': 41,
-        tls: { result: 'verified', protocol: 'TLSv1.3' },
-        reply: { code: 250, text: 'a "tls":{"result":"refused"} b' },
-      }),
-      event('DEFER', { reply: { code: 451, text: '"event":"SEND","connector":"x"' } }),
-      { ...event('SEND'), tls: { protocol: 'TLSv1.2', result: 'encrypted' as const } },
-      event('HOLD'),
-    ];
-    const [whole, lines] = [new Activity(), new Activity()];
-    for (const one of events) {
-      whole.note(one, NOW);
-      expect(lines.noteLine(JSON.stringify(one), NOW)).toBe(one.event);
-    }
-    expect(lines.events).toEqual(whole.events);
-    expect(lines.tls).toEqual(whole.tls);
-    expect(lines.durations).toEqual(whole.durations);
-    expect(lines.lastHour(NOW)).toEqual(whole.lastHour(NOW));
-    expect(lines.contactsOf('cloud')).toEqual(whole.contactsOf('cloud'));
-  });
-
   it('recalls the last hour after a restart, without counting it again for the metrics', async () => {
     const activity = new Activity();
     const success = event('SEND', { tls: { result: 'verified' } });

@@ -24,7 +24,7 @@ describe('SMTP replies', () => {
   });
 
   it('takes what is no reply for none', () => {
-    for (const text of ['', 'hello', '99 x', '199 x', '600 x', '25']) expect(parseReply(text), text).toBeUndefined();
+    expect(['', 'hello', '99 x', '199 x', '600 x', '25'].filter((text) => parseReply(text) !== undefined)).toEqual([]);
   });
 
   it('bounds the text of a talkative peer', () => {
