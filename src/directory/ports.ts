@@ -10,12 +10,30 @@ export interface DirectoryRecord {
   readonly route: DirectoryRoute;
   readonly routingAddress?: Mailbox;
   readonly aliases: readonly Mailbox[];
+  /** Exchange's kind in our words (`RecipientKind`), or what the file says. `probe` never counts as migrated. */
   readonly kind?: string;
   readonly connector?: string;
   readonly primary: 'on-premises' | 'cloud';
+  /** legacyExchangeDN and X500 proxy addresses, as they stand: keys for IMCEAEX (R9). */
+  readonly x500?: readonly string[];
+  /** Members of a group, where the source has them. */
+  readonly members?: readonly Mailbox[];
   /** Line in the source's file; 0 where there are no lines. */
   readonly line: number;
 }
+
+/** C7, strongest first: the stronger kind owns an address that two legitimate objects have. */
+export type RecipientKind =
+  | 'mailbox'
+  | 'shared'
+  | 'room'
+  | 'equipment'
+  | 'remote-mailbox'
+  | 'mail-user'
+  | 'contact'
+  | 'group'
+  | 'public-folder'
+  | 'probe';
 
 /** What is wrong with a record, or worth a look: the form of `directory import --json` (contract.md). */
 export interface Finding {
@@ -68,4 +86,29 @@ export interface DirectoryEntry {
   readonly primary: 'on-premises' | 'cloud';
   /** `plain recipients.csv:12` */
   readonly source: string;
+}
+
+/**
+ * An administrator's word or a wave's, laid over what the sources say (C6: `set` before waves before sources). Keyed by
+ * `mailboxKey` of the owner's primary address.
+ */
+export interface Overlay {
+  readonly address: Mailbox;
+  readonly route: DirectoryRoute;
+  readonly routingAddress?: Mailbox;
+  readonly primary?: 'on-premises' | 'cloud';
+  /** `set by anna, 2026-11-22: reason` or `wave pilot`: stands as the entry's source. */
+  readonly source: string;
+}
+
+/** What changes the directory: each call makes one new version, whole and atomic, or none. */
+export interface DirectoryChanges {
+  /** The version of this moment. */
+  active(): { readonly version: number; find(key: string): DirectoryEntry | undefined };
+  /** Lays a wave's states over the sources (`undefined` lifts one), as one version. Durable when resolved; rejects and changes nothing where it fails. */
+  applyWave(
+    wave: string,
+    states: ReadonlyMap<string, Overlay | undefined>,
+    change: { readonly who: string; readonly reason: string },
+  ): Promise<{ readonly version: number }>;
 }
