@@ -1,10 +1,13 @@
 #!/usr/bin/env node
 /** `bridgehead`: hands the command line its ports, and runs the relay until a signal ends it. */
 import { readFileSync } from 'node:fs';
+import { userInfo } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { runCli } from './cli/run-cli.ts';
 import { runDemo } from './demo/demo.ts';
 import { openDirectory } from './directory/directory.ts';
+import { isFormat, openFileSource } from './directory/readers/open-source.ts';
+import { readWaveList } from './directory/readers/wave-list.ts';
 import { renderMessageTracking } from './evidence/message-tracking-csv.ts';
 import { renderTrace } from './evidence/trace-table.ts';
 import { openOffline } from './offline.ts';
@@ -114,6 +117,18 @@ process.exitCode = await runCli<Settings>(argv.length === 0 ? ['run'] : argv, {
   openOffline: (settings) => openOffline(settings, { log: quiet, clock, version }),
   run,
   demo,
+  user: userInfo().username,
+  async inspectFile(file, format) {
+    // domains and connectors are the relay's affair: here it is asked whether this is a directory at all
+    const checks = { domains: [], routingDomains: [], connectors: [] };
+    if (format !== undefined && !isFormat(format)) return [];
+    const opened = await openFileSource({ name: 'file', file, checks, ...(format !== undefined && { format }) });
+    return opened.ok ? [] : opened.findings;
+  },
+  async readWaveList(file) {
+    const { addresses, findings } = await readWaveList(file);
+    return { addresses: addresses.map(({ mailbox, line }) => ({ address: mailbox.address, line })), findings };
+  },
   render: {
     story: renderTrace,
     csv: (records) => renderMessageTracking(records, version, clock.now()),

@@ -18,7 +18,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   platform: ['mail/tls.ts'], // the TLS facts of a socket are stated in the vocabulary's words
   settings: ['mail', 'platform'],
   ...Object.fromEntries(STAGES.map((stage) => [stage, ['mail', 'platform']])),
-  cli: ['mail', 'platform', 'settings', 'admin/contract.ts'],
+  cli: [
+    ...['mail', 'platform', 'settings'],
+    ...['admin/contract.ts', 'admin/directory-contract.ts', 'admin/report-contract.ts', 'admin/wave-contract.ts'],
+  ],
   demo: ['mail', 'platform'],
 };
 

@@ -1,16 +1,22 @@
 /** The admin API over HTTP: routes, guard, health, metrics and the page on one address (contract.md, "HTTP"). */
 import type { AddressInfo } from 'node:net';
+import { Readable } from 'node:stream';
 import { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import type { Registry } from 'prom-client';
 import type { z } from 'zod';
 import type { Log } from '../platform/logger.ts';
+import type { ApiRoute } from './api-route.ts';
 import { OperationError, type Operations, type Refusal } from './contract.ts';
+import { uploadQuery } from './directory-contract.ts';
 import { type AccessSettings, Guard, refusalToStart } from './guard.ts';
 import { describeApi } from './openapi.ts';
 import { PAGE_POLICY, renderPage } from './page.ts';
-import { type ApiRoute, ROUTES } from './routes.ts';
+import { ROUTES } from './routes.ts';
+import { UPLOAD_LIMIT, type Uploads } from './uploads.ts';
 
 const BODY_LIMIT = 2 ** 20;
+/** Milliseconds. */
+const LONGEST_UPLOAD = 900_000;
 const STATUS: Record<Refusal, number> = { 'not-found': 404, invalid: 400, forbidden: 403, unavailable: 503 };
 
 export interface ApiSettings extends AccessSettings {
@@ -25,6 +31,7 @@ export interface ApiParts {
   /** Whether mail is accepted, and why not (`/readyz`). */
   readonly readiness: () => { readonly accepting: boolean; readonly why?: string };
   readonly log: Log;
+  readonly uploads: Uploads;
 }
 
 export interface AdminApi extends AsyncDisposable {
@@ -73,6 +80,7 @@ export async function openApi(settings: ApiSettings, parts: ApiParts): Promise<A
   const description = describeApi(settings.version);
   app.get('/api/v1/openapi.json', () => description);
   for (const route of ROUTES) addRoute(app, route, parts);
+  addUploads(app, parts);
 
   try {
     await app.listen({ host: settings.address, port: settings.port });
@@ -89,37 +97,63 @@ function createServer(settings: ApiSettings): FastifyInstance {
   const options = {
     logger: false,
     bodyLimit: BODY_LIMIT,
-    requestTimeout: 30_000, // a request that is not sent whole by then ends (P8)
+    // a request that is not sent whole by then ends (P8): its header soon, its body in the time that a large directory takes
+    requestTimeout: LONGEST_UPLOAD,
     keepAliveTimeout: 5_000,
     forceCloseConnections: true,
     exposeHeadRoutes: false,
   } as const;
   const { tls } = settings;
+  const http = { headersTimeout: 30_000 };
   const app =
     tls === undefined
-      ? fastify(options)
+      ? fastify({ ...options, http })
       : (fastify({
           ...options,
-          https: { cert: tls.certificate, key: tls.key, minVersion: 'TLSv1.2' },
+          https: { ...http, cert: tls.certificate, key: tls.key, minVersion: 'TLSv1.2' },
         }) as unknown as FastifyInstance);
   app.removeContentTypeParser('text/plain'); // JSON alone: a form of another site cannot send that unasked
   return app;
 }
 
-function addRoute(app: FastifyInstance, route: ApiRoute, { operations, log }: ApiParts): void {
+function addRoute(app: FastifyInstance, route: ApiRoute, { operations, log, uploads }: ApiParts): void {
   app.route({
     method: route.method,
     url: `/api/v1${route.path}`,
+    ...(route.bodyLimit !== undefined && { bodyLimit: route.bodyLimit }),
     handler: async (request) => {
       const input = parse(route.query ?? route.body, route.method === 'GET' ? request.query : request.body);
       const parameter = Object.values(request.params as Record<string, string>)[0] ?? '';
-      const answer = await route.run(operations, input, parameter);
+      const named = (input as { uploads?: readonly string[] } | undefined)?.uploads;
+      const answer =
+        named === undefined
+          ? await route.run(operations, input, parameter, [])
+          : await uploads.use(named, (files) => route.run(operations, input, parameter, files));
       // The audit log: who changed what, and what it came to
       if (route.change !== undefined)
-        log.info({ change: route.change, client: request.ip, target: parameter || input, answer }, 'operator change');
+        log.info(
+          { change: route.change, client: request.ip, target: parameter || input, answer: brief(answer) },
+          'operator change',
+        );
       return answer;
     },
   });
+}
+
+/** Files come as they are and go to the disk as they come. */
+function addUploads(app: FastifyInstance, { uploads }: ApiParts): void {
+  app.addContentTypeParser('application/octet-stream', (_, payload, done) => done(null, payload));
+  app.post('/api/v1/uploads', { bodyLimit: UPLOAD_LIMIT }, async (request) => {
+    const { name } = parse(uploadQuery, request.query) as z.output<typeof uploadQuery>;
+    if (!(request.body instanceof Readable)) throw new OperationError('invalid', 'send the file as application/octet-stream');
+    return await uploads.receive(name, request.body);
+  });
+}
+
+/** Lists are left out: an import may name thousands of recipients. */
+function brief(answer: unknown): unknown {
+  if (typeof answer !== 'object' || answer === null) return answer;
+  return Object.fromEntries(Object.entries(answer).filter(([, value]) => !Array.isArray(value)));
 }
 
 function parse(schema: z.ZodType | undefined, value: unknown): unknown {

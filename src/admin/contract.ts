@@ -4,6 +4,43 @@
  */
 import { z } from 'zod';
 import type { EventRecord } from '../mail/event.ts';
+import type {
+  DiffOptions,
+  DirectoryChange,
+  DirectoryCheck,
+  DirectoryDiff,
+  DirectoryEntryShown,
+  DirectoryHistory,
+  DirectoryImported,
+  DirectoryList,
+  DomainState,
+  ImportOptions,
+  MxRequest,
+  MxSwitched,
+  NamedFile,
+  Refreshed,
+  RollbackRequest,
+  SetRequest,
+  VerifyRequest,
+  WhatIfOptions,
+} from './directory-contract.ts';
+import { uploads, whatIfOptions } from './directory-contract.ts';
+import type { ClientsQuery, ClientsReport, ShadowOptions, ShadowReport } from './report-contract.ts';
+import type {
+  WaveChange,
+  WaveCheck,
+  WaveCreated,
+  WaveCreation,
+  WaveDetails,
+  WavePart,
+  WaveReplay,
+  WaveReport,
+  WaveRolledBack,
+  WaveSchedule,
+  WaveSummary,
+  WaveSwitched,
+  WaveSwitchRequest,
+} from './wave-contract.ts';
 
 const time = z.iso.datetime().describe('ISO 8601 in UTC');
 const duration = z
@@ -96,7 +133,12 @@ export const explainQuery = z.strictObject({
   from: z.string().max(1024).optional().describe('The sender; empty is the null sender'),
   peer: peer.optional(),
   size: z.coerce.number().int().nonnegative().optional().describe('Octets'),
+  'directory-version': z.coerce.number().int().positive().optional().describe('By this version, in place of the active one'),
 });
+export const explainWithRequest = explainQuery
+  .omit({ 'directory-version': true })
+  .extend(whatIfOptions.shape)
+  .extend({ uploads });
 export type ExplainQuery = z.output<typeof explainQuery>;
 
 export const explanation = z.object({
@@ -188,7 +230,7 @@ export type Trace = z.output<typeof trace>;
 // Operations --------------------------------------------------------------------------------------------------------
 
 /** What an operator can do; the same beside a daemon, over HTTP and without a daemon. Rejects with `OperationError`. */
-export interface Operations {
+export interface Operations extends DirectoryOperations, WaveOperations {
   status(): Promise<Status>;
   checkSettings(): Promise<CheckReport>;
   /** Reads settings and directory anew; whole or not at all (P7). */
@@ -206,6 +248,40 @@ export interface Operations {
   resumeConnector(name: string): Promise<ConnectorState>;
   testConnector(name: string): Promise<ConnectorTest>;
   trace(query: TraceQuery): Promise<Trace>;
+}
+
+/** The directory, the domains, and what is asked of past mail. Files are read once and belong to the caller. */
+export interface DirectoryOperations {
+  importDirectory(files: readonly NamedFile[], options: ImportOptions): Promise<DirectoryImported>;
+  diffDirectory(files: readonly NamedFile[], options: DiffOptions): Promise<DirectoryDiff>;
+  checkDirectory(): Promise<DirectoryCheck>;
+  listDirectory(): Promise<DirectoryList>;
+  showRecipient(address: string): Promise<DirectoryEntryShown>;
+  setRecipient(request: SetRequest): Promise<DirectoryChange>;
+  directoryHistory(query: { readonly limit: number }): Promise<DirectoryHistory>;
+  rollbackDirectory(request: RollbackRequest): Promise<DirectoryChange>;
+  refreshSource(name: string): Promise<Refreshed>;
+  /** By the directory that an import of the files would make. */
+  explainWith(files: readonly NamedFile[], query: ExplainQuery & WhatIfOptions): Promise<Explanation>;
+  listDomains(): Promise<readonly DomainState[]>;
+  verifyDomain(name: string, request: VerifyRequest): Promise<DomainState>;
+  switchMx(name: string, request: MxRequest): Promise<MxSwitched>;
+  shadow(files: readonly NamedFile[], options: ShadowOptions): Promise<ShadowReport>;
+  reportClients(query: ClientsQuery): Promise<ClientsReport>;
+}
+
+export interface WaveOperations {
+  createWave(name: string, request: WaveCreation): Promise<WaveCreated>;
+  listWaves(): Promise<readonly WaveSummary[]>;
+  showWave(name: string): Promise<WaveDetails>;
+  checkWave(name: string, query: { readonly to: 'cloud' | 'on-premises' }): Promise<WaveCheck>;
+  scheduleWave(name: string, request: WaveSchedule): Promise<WaveSummary>;
+  holdWave(name: string, request: WavePart): Promise<WaveChange>;
+  bothWave(name: string, request: WavePart): Promise<WaveChange>;
+  switchWave(name: string, request: WaveSwitchRequest): Promise<WaveSwitched>;
+  rollbackWave(name: string, request: WavePart): Promise<WaveRolledBack>;
+  reportWave(name: string): Promise<WaveReport>;
+  replayWave(name: string, query: { readonly since?: string | undefined }): Promise<WaveReplay>;
 }
 
 /** `not-found`: there is no such thing; `invalid`: the question is wrong; `unavailable`: not possible at the moment. */

@@ -1,7 +1,9 @@
 /** `GET /api/v1/openapi.json`: the description of the API, made from its routes. */
 import { z } from 'zod';
+import type { ApiRoute } from './api-route.ts';
 import { problem } from './contract.ts';
-import { type ApiRoute, ROUTES } from './routes.ts';
+import { uploaded, uploadQuery } from './directory-contract.ts';
+import { ROUTES } from './routes.ts';
 
 type Json = Record<string, unknown>;
 
@@ -11,12 +13,27 @@ export function describeApi(version: string): Json {
     const path = `/api/v1${route.path.replace(/:(\w+)/g, '{$1}')}`;
     paths[path] = { ...paths[path], [route.method.toLowerCase()]: operation(route) };
   }
+  paths['/api/v1/uploads'] = { post: upload() };
   return {
     openapi: '3.1.0',
     info: { title: 'Bridgehead admin API', version, license: { name: 'Apache-2.0' } },
     components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },
     security: [{}, { token: [] }],
     paths,
+  };
+}
+
+/** The one path whose body is a file. */
+function upload(): Json {
+  return {
+    summary: 'Sends a file that another operation names in its `uploads`; it is read once, within an hour',
+    operationId: 'postUploads',
+    parameters: parametersOf(uploadQuery),
+    requestBody: { required: true, content: { 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } } },
+    responses: {
+      200: { description: 'Done', content: json(schemaOf(uploaded, 'output')) },
+      default: { description: 'Not done', content: json(schemaOf(problem, 'output')) },
+    },
   };
 }
 
@@ -27,14 +44,7 @@ function operation(route: ApiRoute): Json {
     required: true,
     schema: { type: 'string' },
   }));
-  const query = route.query === undefined ? undefined : schemaOf(route.query, 'input');
-  const required = new Set((query?.['required'] as string[] | undefined) ?? []);
-  const inQuery = Object.entries((query?.['properties'] as Json | undefined) ?? {}).map(([name, schema]) => ({
-    name,
-    in: 'query',
-    required: required.has(name),
-    schema,
-  }));
+  const inQuery = route.query === undefined ? [] : parametersOf(route.query);
   return {
     summary: route.summary,
     operationId: `${route.method.toLowerCase()}${route.path.replace(/[/:-]+(\w)/g, (_, letter: string) => letter.toUpperCase())}`,
@@ -45,6 +55,17 @@ function operation(route: ApiRoute): Json {
       default: { description: 'Not done', content: json(schemaOf(problem, 'output')) },
     },
   };
+}
+
+function parametersOf(query: z.ZodType): Json[] {
+  const schema = schemaOf(query, 'input');
+  const required = new Set((schema['required'] as string[] | undefined) ?? []);
+  return Object.entries((schema['properties'] as Json | undefined) ?? {}).map(([name, one]) => ({
+    name,
+    in: 'query',
+    required: required.has(name),
+    schema: one,
+  }));
 }
 
 function json(schema: Json): Json {

@@ -8,6 +8,7 @@ import type { Clock } from '../platform/clock.ts';
 import type { Activity } from './activity.ts';
 import {
   type ConnectorState,
+  type ExplainQuery,
   type Explanation,
   OperationError,
   type Operations,
@@ -15,7 +16,8 @@ import {
   type QueueMessage,
   queueSelection,
 } from './contract.ts';
-import type { AdminPorts, QueueStats, Selector, Steering } from './ports.ts';
+import { createDirectoryOperations, createWaveOperations, decided } from './directory-operations.ts';
+import type { AdminPorts, ExplainQuestion, QueueStats, Selector, Steering } from './ports.ts';
 
 const UNITS = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
@@ -66,6 +68,12 @@ export function createOperations({ ports, activity, clock }: OperationsParts): O
   };
 
   return {
+    ...createWaveOperations(ports.waves),
+    ...createDirectoryOperations({
+      ...ports,
+      question: questionOf,
+      explanation: (recipient, decision) => explanationOf(recipient.address, decision),
+    }),
     async status() {
       const state = status.state();
       const stats = queue.stats();
@@ -90,15 +98,11 @@ export function createOperations({ ports, activity, clock }: OperationsParts): O
     },
     checkSettings: () => settings.check(),
     reload: () => settings.reload(),
-    async explain(query) {
-      const recipient = parseMailbox(query.recipient);
-      if (recipient === undefined) throw new OperationError('invalid', `"${query.recipient}" is not an e-mail address`);
-      const from = query.from ?? '';
-      const sender = from === '' || from === '<>' ? null : parseMailbox(from);
-      if (sender === undefined) throw new OperationError('invalid', `"${from}" is not an e-mail address`);
-      const question = { recipient, sender, peer: query.peer ?? 'external' } as const;
-      const decision = await routing.explain(query.size === undefined ? question : { ...question, size: query.size });
-      return explanationOf(recipient.address, decision);
+    async explain({ 'directory-version': version, ...query }) {
+      const question = questionOf(query);
+      const decision =
+        version === undefined ? await routing.explain(question) : decided(await ports.directory.explain({ version }, question));
+      return explanationOf(question.recipient.address, decision);
     },
     async listQueue({ limit, after, ...selection }) {
       const selectors = selectorsOf(selection);
@@ -209,6 +213,14 @@ function messageOf(message: SpooledMessage): QueueMessage {
 }
 
 /** The decision in the form of contract.md; absent facts are null. */
+function questionOf({ recipient: text, from = '', peer, size }: Omit<ExplainQuery, 'directory-version'>): ExplainQuestion {
+  const recipient = parseMailbox(text);
+  if (recipient === undefined) throw new OperationError('invalid', `"${text}" is not an e-mail address`);
+  const sender = from === '' || from === '<>' ? null : parseMailbox(from);
+  if (sender === undefined) throw new OperationError('invalid', `"${from}" is not an e-mail address`);
+  return { recipient, sender, peer: peer ?? 'external', ...(size !== undefined && { size }) };
+}
+
 function explanationOf(recipient: string, decision: RouteDecision): Explanation {
   const leg = decision.kind === 'deliver' ? decision.primary : undefined;
   return {

@@ -6,6 +6,7 @@ import type { PeerClass } from '../mail/peer.ts';
 import type { Connector, RouteDecision } from '../mail/route.ts';
 import type { SpooledMessage, SpoolId } from '../mail/spooled.ts';
 import type { CheckReport, ConnectorTest, Status } from './contract.ts';
+import type { DirectoryPort, DomainsPort, ReportsPort, WavesPort } from './directory-ports.ts';
 
 /** What is named must all be true; `all` selects everything. */
 export interface Selector {
@@ -112,4 +113,8 @@ export interface AdminPorts {
   readonly routing: RoutingPort;
   readonly status: StatusPort;
   readonly settings: SettingsPort;
+  readonly directory: DirectoryPort;
+  readonly waves: WavesPort;
+  readonly domains: DomainsPort;
+  readonly reports: ReportsPort;
 }

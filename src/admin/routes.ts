@@ -1,5 +1,6 @@
 /** The paths of the API: for each its method, its schemas and the operation behind it. Server and OpenAPI read this. */
 import type { z } from 'zod';
+import { type ApiRoute, get, post } from './api-route.ts';
 import {
   checkReport,
   connectorList,
@@ -7,7 +8,6 @@ import {
   connectorTest,
   explainQuery,
   explanation,
-  type Operations,
   type QueueReroute,
   type QueueSelection,
   queueChange,
@@ -20,46 +20,8 @@ import {
   trace,
   traceQuery,
 } from './contract.ts';
-
-export interface ApiRoute {
-  readonly method: 'GET' | 'POST';
-  /** Below `/api/v1`, parameters as `:name`. */
-  readonly path: string;
-  readonly summary: string;
-  readonly query?: z.ZodType;
-  readonly body?: z.ZodType;
-  readonly answer: z.ZodType;
-  /** What is changed, for the audit log; absent for questions. */
-  readonly change?: string;
-  /** `input` is the parsed query or body. */
-  run(operations: Operations, input: unknown, parameter: string): Promise<unknown>;
-}
-
-const get = (path: string, summary: string, answer: z.ZodType, run: ApiRoute['run'], query?: z.ZodType): ApiRoute => ({
-  method: 'GET',
-  path,
-  summary,
-  answer,
-  run,
-  ...(query !== undefined && { query }),
-});
-
-const post = (
-  path: string,
-  summary: string,
-  change: string | undefined,
-  answer: z.ZodType,
-  run: ApiRoute['run'],
-  body?: z.ZodType,
-): ApiRoute => ({
-  method: 'POST',
-  path,
-  summary,
-  answer,
-  run,
-  ...(change !== undefined && { change }),
-  ...(body !== undefined && { body }),
-});
+import { DIRECTORY_ROUTES } from './directory-routes.ts';
+import { WAVE_ROUTES } from './wave-routes.ts';
 
 export const ROUTES: readonly ApiRoute[] = [
   get('/status', 'Accepting or not and why, what waits, what flows, what needs a person', status, (o) => o.status()),
@@ -130,4 +92,6 @@ export const ROUTES: readonly ApiRoute[] = [
     (o, q) => o.trace(q as z.output<typeof traceQuery>),
     traceQuery,
   ),
+  ...DIRECTORY_ROUTES,
+  ...WAVE_ROUTES,
 ];

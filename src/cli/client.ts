@@ -1,4 +1,6 @@
 /** The operations of a running relay, over its admin API. */
+import { createReadStream, type ReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest, type RequestOptions } from 'node:https';
 import {
@@ -15,8 +17,38 @@ import {
   type Status,
   type Trace,
 } from '../admin/contract.ts';
+import type {
+  DirectoryChange,
+  DirectoryCheck,
+  DirectoryDiff,
+  DirectoryEntryShown,
+  DirectoryHistory,
+  DirectoryImported,
+  DirectoryList,
+  DomainState,
+  MxSwitched,
+  NamedFile,
+  Refreshed,
+  Uploaded,
+} from '../admin/directory-contract.ts';
+import type { ClientsReport, ShadowReport } from '../admin/report-contract.ts';
+import type {
+  WaveChange,
+  WaveCheck,
+  WaveCreated,
+  WaveCreation,
+  WaveDetails,
+  WaveReplay,
+  WaveReport,
+  WaveRolledBack,
+  WaveSchedule,
+  WaveSummary,
+  WaveSwitched,
+} from '../admin/wave-contract.ts';
 
 const ANSWER_LIMIT = 2 ** 28;
+/** Milliseconds: a million recipients are sent and compared. */
+const LONG = 900_000;
 
 export interface ClientSettings {
   /** `http://127.0.0.1:8025` */
@@ -69,6 +101,36 @@ export class HttpOperations implements Operations {
   testConnector = (name: string) => this.#post<ConnectorTest>(`/connectors/${encodeURIComponent(name)}/test`);
   trace = (query: Query) => this.#get<Trace>('/trace', query);
 
+  importDirectory = (files: readonly NamedFile[], options: Query) =>
+    this.#postFiles<DirectoryImported>('/directory/import', files, options);
+  diffDirectory = (files: readonly NamedFile[], options: Query) =>
+    this.#postFiles<DirectoryDiff>('/directory/diff', files, options);
+  checkDirectory = () => this.#send('GET', '/api/v1/directory/check', undefined, LONG) as Promise<DirectoryCheck>;
+  listDirectory = () => this.#get<DirectoryList>('/directory');
+  showRecipient = (address: string) => this.#get<DirectoryEntryShown>('/directory/recipient', { address });
+  setRecipient = (body: Query) => this.#post<DirectoryChange>('/directory/set', body);
+  directoryHistory = (query: Query) => this.#get<DirectoryHistory>('/directory/history', query);
+  rollbackDirectory = (body: Query) => this.#post<DirectoryChange>('/directory/rollback', body, LONG);
+  refreshSource = (source: string) => this.#post<Refreshed>('/directory/refresh', { source }, LONG);
+  explainWith = (files: readonly NamedFile[], query: Query) => this.#postFiles<Explanation>('/explain/with', files, query);
+  listDomains = async () => (await this.#get<{ domains: DomainState[] }>('/domains')).domains;
+  verifyDomain = (name: string, body: Query) => this.#post<DomainState>(`/domains/${encodeURIComponent(name)}/verify`, body);
+  switchMx = (name: string, body: Query) => this.#post<MxSwitched>(`/domains/${encodeURIComponent(name)}/mx`, body);
+  shadow = (files: readonly NamedFile[], options: Query) => this.#postFiles<ShadowReport>('/shadow', files, options);
+  reportClients = (query: Query) => this.#get<ClientsReport>('/report/clients', query);
+
+  createWave = (name: string, body: WaveCreation) => this.#post<WaveCreated>(waves(name, 'create'), body);
+  listWaves = async () => (await this.#get<{ waves: WaveSummary[] }>('/waves')).waves;
+  showWave = (name: string) => this.#get<WaveDetails>(waves(name));
+  checkWave = (name: string, query: Query) => this.#get<WaveCheck>(waves(name, 'check'), query);
+  scheduleWave = (name: string, body: WaveSchedule) => this.#post<WaveSummary>(waves(name, 'schedule'), body);
+  holdWave = (name: string, body: Query) => this.#post<WaveChange>(waves(name, 'hold'), body, LONG);
+  bothWave = (name: string, body: Query) => this.#post<WaveChange>(waves(name, 'both'), body, LONG);
+  switchWave = (name: string, body: Query) => this.#post<WaveSwitched>(waves(name, 'switch'), body, LONG);
+  rollbackWave = (name: string, body: Query) => this.#post<WaveRolledBack>(waves(name, 'rollback'), body, LONG);
+  reportWave = (name: string) => this.#get<WaveReport>(waves(name, 'report'));
+  replayWave = (name: string, query: Query) => this.#get<WaveReplay>(waves(name, 'replay'), query);
+
   async #get<T>(path: string, query: Query = {}): Promise<T> {
     const parameters = new URLSearchParams();
     for (const [name, value] of Object.entries(query)) {
@@ -78,21 +140,35 @@ export class HttpOperations implements Operations {
     return (await this.#send('GET', `/api/v1${path}${search}`, undefined)) as T;
   }
 
-  async #post<T>(path: string, body?: Query): Promise<T> {
-    return (await this.#send('POST', `/api/v1${path}`, body)) as T;
+  async #post<T>(path: string, body?: object, deadline?: number): Promise<T> {
+    const payload: Payload | undefined =
+      body === undefined ? undefined : { type: 'application/json', body: Buffer.from(JSON.stringify(body)) };
+    return (await this.#send('POST', `/api/v1${path}`, payload, deadline)) as T;
   }
 
-  async #send(method: string, path: string, body: Query | undefined): Promise<unknown> {
-    const { url, token, ca, pinned, deadline = 60_000 } = this.#settings;
+  /** Sends the files first, as they are, and then what to do with them. */
+  async #postFiles<T>(path: string, files: readonly NamedFile[], body: Query): Promise<T> {
+    const uploads: string[] = [];
+    for (const { name, path: file } of files) {
+      const { size } = await stat(file);
+      const payload: Payload = { type: 'application/octet-stream', body: createReadStream(file), length: size };
+      const answer = await this.#send('POST', `/api/v1/uploads?${new URLSearchParams({ name }).toString()}`, payload, LONG);
+      uploads.push((answer as Uploaded).upload);
+    }
+    return await this.#post<T>(path, { ...body, uploads }, LONG);
+  }
+
+  async #send(method: string, path: string, payload: Payload | undefined, least = 0): Promise<unknown> {
+    const { url, token, ca, pinned } = this.#settings;
+    const deadline = Math.max(this.#settings.deadline ?? 60_000, least);
     const target = new URL(path, url);
-    const payload = body === undefined ? undefined : JSON.stringify(body);
     const options: RequestOptions = {
       method,
       signal: AbortSignal.timeout(deadline),
       headers: {
         accept: 'application/json',
         ...(token !== undefined && { authorization: `Bearer ${token}` }),
-        ...(payload !== undefined && { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) }),
+        ...(payload !== undefined && { 'content-type': payload.type, 'content-length': lengthOf(payload) }),
       },
       ...(ca !== undefined && { ca }),
       // Trusted alone is the certificate in `ca`, which is the relay's own: its name adds nothing
@@ -103,7 +179,8 @@ export class HttpOperations implements Operations {
         readAll(answer).then((content) => resolve({ response: answer, text: content }), reject);
       });
       request.on('error', reject);
-      request.end(payload);
+      if (payload === undefined || Buffer.isBuffer(payload.body)) request.end(payload?.body);
+      else payload.body.on('error', (error) => request.destroy(error)).pipe(request);
     }).catch((error: NodeJS.ErrnoException) => {
       if (error.name === 'TimeoutError' || error.name === 'AbortError') {
         throw new OperationError('unavailable', `the relay at ${url} does not answer within ${deadline / 1000} s`);
@@ -113,6 +190,15 @@ export class HttpOperations implements Operations {
     return understand(response.statusCode ?? 0, text, url);
   }
 }
+
+type Payload =
+  | { readonly type: 'application/json'; readonly body: Buffer }
+  | { readonly type: 'application/octet-stream'; readonly body: ReadStream; readonly length: number };
+
+const lengthOf = (payload: Payload): number => (payload.type === 'application/json' ? payload.body.length : payload.length);
+
+const waves = (name: string, verb?: string): string =>
+  `/waves/${encodeURIComponent(name)}${verb === undefined ? '' : `/${verb}`}`;
 
 async function readAll(answer: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];

@@ -34,7 +34,7 @@ export interface Command {
   /** `status`, `queue list` */
   readonly name: string;
   readonly summary: string;
-  /** Names of what must stand behind the options: `['ID']`. */
+  /** Names of what must stand behind the options: `['ID']`; the last may be `FILE...` (one or more) or `[VERSION]` (or none). */
   readonly positionals?: readonly string[];
   readonly options?: Readonly<Record<string, Option>>;
   /** It works on the settings file alone and takes no `--server`. */
@@ -70,9 +70,9 @@ export function readArguments(command: Command, args: readonly string[]): { valu
   const wanted = command.positionals ?? [];
   if (parsed.values['help'] === true) return parsed;
   const missing = wanted[parsed.positionals.length];
-  if (missing !== undefined) throw new UsageError(`${missing} is missing`);
+  if (missing !== undefined && !missing.startsWith('[')) throw new UsageError(`${missing} is missing`);
   const surplus = parsed.positionals[wanted.length];
-  if (surplus !== undefined) throw new UsageError(`"${surplus}" is one word too many`);
+  if (surplus !== undefined && wanted.at(-1)?.endsWith('...') !== true) throw new UsageError(`"${surplus}" is one word too many`);
   return parsed;
 }
 

@@ -1,8 +1,11 @@
 /** `explain ADDRESS`: the route a recipient would take now, and every step that decided it. */
 import type { Explanation } from '../admin/contract.ts';
 import { explainQuery } from '../admin/contract.ts';
+import { whatIfOptions } from '../admin/directory-contract.ts';
 import { printable } from '../platform/printable.ts';
-import { type Command, EXIT, text } from './command.ts';
+import { type Command, EXIT, text, UsageError } from './command.ts';
+import { READING, refusedFiles } from './directory-commands.ts';
+import { filesToRead } from './files.ts';
 import { checked } from './questions.ts';
 import { table } from './table.ts';
 
@@ -14,16 +17,30 @@ export const explain: Command = {
     from: { type: 'string', value: 'ADDRESS', help: 'the sender; "" is the null sender' },
     peer: { type: 'string', value: 'NAME', help: 'who asks: external (default), on-premises, cloud, gateway' },
     size: { type: 'string', value: 'N', help: 'size of the message in octets' },
+    'directory-version': { type: 'string', value: 'N', help: 'by this version of the directory, in place of the active one' },
+    with: { type: 'string', multiple: true, value: 'FILE', help: 'as if this file were imported; may be given again' },
+    source: { type: 'string', value: 'NAME', help: 'with --with: the source that the files become (imported)' },
+    ...READING,
   },
-  run: ({ ports, json, positionals, values, withOperations }) => {
+  run: (invocation) => {
+    const { ports, json, positionals, values, withOperations } = invocation;
     const query = checked(explainQuery, {
       recipient: positionals[0],
       from: text(values, 'from'),
       peer: text(values, 'peer'),
       size: text(values, 'size'),
+      'directory-version': text(values, 'directory-version'),
     });
+    const names = values['with'];
+    if (Array.isArray(names) && query['directory-version'] !== undefined)
+      throw new UsageError('--with and --directory-version: one of the two');
+    const options = checked(whatIfOptions, { source: values['source'], format: values['format'], side: values['side'] });
     return withOperations(async (operations) => {
-      const answer = await operations.explain(query);
+      const files = Array.isArray(names) ? await filesToRead(ports, names.map(String), options.format) : undefined;
+      if (files?.ok === false) return refusedFiles(invocation, files.findings);
+      const answer = await (files === undefined
+        ? operations.explain(query)
+        : operations.explainWith(files.files, { ...query, ...options }));
       ports.stdout.write(json ? `${JSON.stringify(answer)}\n` : explanationText(answer, ports.stdout.columns));
       return EXIT.done; // also for `reject`: the question was what would happen (contract.md)
     });

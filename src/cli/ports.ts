@@ -1,5 +1,6 @@
 /** What the command line needs; main.ts hands it over. */
 import type { CheckReport, Operations } from '../admin/contract.ts';
+import type { FileFinding } from '../admin/directory-contract.ts';
 import type { EventRecord } from '../mail/event.ts';
 
 /** All that commands need to know of the settings. */
@@ -30,6 +31,15 @@ export interface CliPorts<S extends CliSettings = CliSettings> {
   run(settingsFile: string): Promise<number>;
   /** `bridgehead demo ARGS`: reads its own arguments. */
   demo(args: readonly string[]): Promise<number>;
+  /** Who types; it stands in histories. */
+  readonly user: string;
+  /** Why a file is no directory, and must not be sent anywhere as one (a migration batch file has passwords). */
+  inspectFile(file: string, format: string | undefined): Promise<readonly FileFinding[]>;
+  /** The addresses in a list of mailboxes, and nothing else of it. */
+  readWaveList(file: string): Promise<{
+    readonly addresses: readonly { readonly address: string; readonly line: number }[];
+    readonly findings: readonly FileFinding[];
+  }>;
   /** Records for people, and in Exchange's form. */
   readonly render: {
     story(records: readonly EventRecord[]): string;

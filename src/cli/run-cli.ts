@@ -3,16 +3,35 @@ import { OperationError, type Refusal } from '../admin/contract.ts';
 import { printable } from '../platform/printable.ts';
 import { type Command, EXIT, helpOf, helpOfAll, readArguments, text, UsageError } from './command.ts';
 import { connectorCommands } from './connector-commands.ts';
+import { directoryCommands } from './directory-commands.ts';
+import { domainCommands } from './domain-commands.ts';
 import { explain } from './explain-command.ts';
 import type { CliPorts, CliSettings } from './ports.ts';
 import { queueCommands } from './queue-commands.ts';
 import { withOperations } from './reach.ts';
+import { reportCommands } from './report-commands.ts';
 import { check, demo, run } from './settings-commands.ts';
+import { shadow } from './shadow-command.ts';
 import { status } from './status-command.ts';
 import { trace } from './trace-command.ts';
+import { waveCommands } from './wave-commands.ts';
 
 const DEFAULT_CONFIG = 'config/bridgehead.yaml';
-const COMMANDS: readonly Command[] = [run, demo, status, check, explain, ...queueCommands, ...connectorCommands, trace];
+const COMMANDS: readonly Command[] = [
+  run,
+  demo,
+  status,
+  check,
+  explain,
+  ...directoryCommands,
+  ...waveCommands,
+  ...domainCommands,
+  shadow,
+  ...queueCommands,
+  ...connectorCommands,
+  trace,
+  ...reportCommands,
+];
 const STATUS: Record<Refusal, number> = { 'not-found': EXIT.no, forbidden: EXIT.no, unavailable: EXIT.no, invalid: EXIT.usage };
 
 /** Runs one command line (without `node` and the file); the exit status. */

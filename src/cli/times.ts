@@ -20,3 +20,10 @@ export function parseTime(text: string, now: number): string | undefined {
   const time = Date.parse(text.length === 10 ? `${text}T00:00` : text);
   return Number.isNaN(time) ? undefined : new Date(time).toISOString();
 }
+
+/** A time to come as ISO 8601 in UTC: `2h` is in two hours; `undefined` where it is none. */
+export function parseMoment(text: string, now: number): string | undefined {
+  const ahead = AGO.exec(text);
+  if (ahead !== null) return new Date(now + Number(ahead[1]) * UNITS[ahead[2] as keyof typeof UNITS]).toISOString();
+  return parseTime(text, now);
+}

@@ -2,9 +2,11 @@
 import type { Attempt } from '../mail/attempt.ts';
 import { reply } from '../mail/reply.ts';
 import type { SpooledBody, SpooledMessage } from '../mail/spooled.ts';
+import { graced } from './grace.ts';
 import type { Lane } from './lanes.ts';
 import { type Ledger, type Moment, openLedger } from './ledger.ts';
 import type { Part } from './plan.ts';
+import type { Grace } from './ports.ts';
 import { enterAttempt } from './settle.ts';
 import type { Transaction } from './transaction.ts';
 
@@ -51,8 +53,13 @@ export function transactionOf(message: SpooledMessage, parts: readonly Part[], b
 }
 
 /** Enters each attempt in one ledger. */
-export function enterAttempts(task: Task, attempts: readonly Attempt[], moment: () => Moment): Ledger {
+export function enterAttempts(task: Task, attempts: readonly Attempt[], moment: () => Moment, grace?: Grace): Ledger {
   const ledger = openLedger();
-  task.parts.forEach((part, i) => enterAttempt(ledger, task.message, part, attempts[i] ?? BROKEN, moment(), task.waitedFor));
+  task.parts.forEach((part, i) => {
+    const at = moment();
+    const attempt = attempts[i] ?? BROKEN;
+    const put = attempt.outcome.kind === 'failed' ? graced(part, attempt, at.now, grace) : undefined;
+    enterAttempt(ledger, task.message, put?.part ?? part, put?.attempt ?? attempt, at, task.waitedFor);
+  });
   return ledger;
 }

@@ -10,7 +10,7 @@ import { type Lane, Lanes, type Waiting } from './lanes.ts';
 import { type Moment, openLedger } from './ledger.ts';
 import { Parking } from './parking.ts';
 import { isDue, isPending, type Part, plan, type Turn } from './plan.ts';
-import type { Control, DeliverySettings, DueMail, Notifying, Routing } from './ports.ts';
+import type { Control, DeliverySettings, DueMail, Grace, Notifying, Routing } from './ports.ts';
 import { retryDelay } from './retry-schedule.ts';
 import { enterStep } from './steps.ts';
 import type { Transport } from './transaction.ts';
@@ -20,6 +20,7 @@ export interface DispatchDeps {
   readonly routing: Routing;
   readonly notifying: Notifying;
   readonly control: Control;
+  readonly grace?: Grace;
   readonly transport: Transport;
   readonly clock: Clock;
   readonly log: Log;
@@ -271,7 +272,7 @@ export class Dispatch {
     lane.active -= 1;
     this.active -= 1;
     this.#observe(lane, attempts, started);
-    const ledger = enterAttempts(task, attempts, () => this.moment());
+    const ledger = enterAttempts(task, attempts, () => this.moment(), this.#deps.grace);
     if (lane.backingOff && ledger.retryAt !== undefined) lane.park(message.id);
     const commit = this.commits.commit(message, ledger);
     this.advance(lane);

@@ -1,5 +1,6 @@
 /** What delivery needs from the rest of the relay. */
 
+import type { Mailbox } from '../mail/address.ts';
 import type { Attempt } from '../mail/attempt.ts';
 import type { Connector, RouteDecision } from '../mail/route.ts';
 import type {
@@ -56,6 +57,12 @@ export interface Notifying {
 export interface Control {
   /** Whether this connector is paused (by an operator, or by R18). */
   isPaused(connector: string): boolean;
+}
+
+/** When a server may not know a mailbox yet, for it was switched just now (R5, C4). */
+export interface Grace {
+  /** The end of the window, milliseconds since the epoch; `undefined` where there is none. Quick: the directory is in memory. */
+  until(recipient: Mailbox): number | undefined;
 }
 
 export interface DeliverySettings {

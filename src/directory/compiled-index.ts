@@ -1,16 +1,24 @@
 /**
  * The recipients of one directory version, by every address of theirs (design.md D7). A million recipients are a few
- * large arrays, not millions of objects: the garbage collector has nothing to walk, and a look-up reads one entry out.
+ * large arrays, not millions of objects: the garbage collector has nothing to walk, a look-up reads one entry out, and
+ * a finished index is shared memory that another thread or a file can hand over as it is.
  */
-import { type Domain, type Mailbox, mailbox } from '../mail/address.ts';
+import type { Domain, Mailbox } from '../mail/address.ts';
+import { Column, type Part, Texts, Words } from './columns.ts';
+import { KEY_PARTS, KeyTable } from './key-table.ts';
 import type { DirectoryEntry, DirectoryRecord, DirectoryRoute } from './ports.ts';
 
 const ROUTES: readonly DirectoryRoute[] = ['on-premises', 'cloud', 'hold', 'both'];
 const CLOUD_FIRST = 4;
+/** The address, or the routing address, is written with quotes in SMTP. */
+const QUOTED = 8;
+const QUOTED_ROUTING = 16;
+/** Another recipient took its place while the index was built (C7). */
+const GONE = 32;
 
 /** What an address is to its owner. */
-export type KeyRole = 'primary' | 'alias' | 'routing';
-const ROLES: readonly KeyRole[] = ['primary', 'alias', 'routing'];
+export type KeyRole = 'primary' | 'alias' | 'routing' | 'x500';
+const ROLES: readonly KeyRole[] = ['primary', 'alias', 'routing', 'x500'];
 
 /** Who has an address, and as what. */
 export interface Claim {
@@ -18,96 +26,99 @@ export interface Claim {
   readonly role: KeyRole;
 }
 
-/** A growing array of numbers. */
-class Numbers {
-  #values = new Uint32Array(1024);
-  length = 0;
-
-  push(value: number): void {
-    if (this.length === this.#values.length) {
-      const grown = new Uint32Array(this.length * 2);
-      grown.set(this.#values);
-      this.#values = grown;
-    }
-    this.#values[this.length++] = value;
-  }
-
-  at(index: number): number {
-    return this.#values[index] ?? 0;
-  }
-}
-
-/** Texts one behind the other in one buffer; a text is named by its number. */
-class Texts {
-  #bytes = Buffer.allocUnsafe(65_536);
-  #used = 0;
-  readonly #starts = new Numbers();
-
-  add(text: string): number {
-    const most = text.length * 3;
-    if (this.#used + most > this.#bytes.length) {
-      const grown = Buffer.allocUnsafe(Math.max(this.#bytes.length * 2, this.#used + most));
-      this.#bytes.copy(grown, 0, 0, this.#used);
-      this.#bytes = grown;
-    }
-    this.#starts.push(this.#used);
-    this.#used += this.#bytes.write(text, this.#used);
-    return this.#starts.length - 1;
-  }
-
-  get(index: number): string {
-    const end = index + 1 < this.#starts.length ? this.#starts.at(index + 1) : this.#used;
-    return this.#bytes.toString('utf8', this.#starts.at(index), end);
-  }
-}
-
-/** Few different words (kinds, connectors, sources), each kept once; 0 is none. */
-class Words {
-  readonly #words: string[] = [''];
-  readonly #numbers = new Map<string, number>([['', 0]]);
-
-  number(word: string | undefined): number {
-    const known = this.#numbers.get(word ?? '');
-    if (known !== undefined) return known;
-    this.#words.push(word ?? '');
-    this.#numbers.set(word ?? '', this.#words.length - 1);
-    return this.#words.length - 1;
-  }
-
-  word(index: number): string | undefined {
-    return index === 0 ? undefined : this.#words[index];
-  }
+/** A finished index as it crosses to another thread or a file. */
+export interface IndexImage {
+  readonly meta: {
+    readonly size: number;
+    readonly gone: number;
+    readonly words: readonly string[];
+    readonly domains: readonly string[];
+  };
+  /** Texts, addresses, and the columns in their order. */
+  readonly parts: readonly Part[];
 }
 
 export class CompiledIndex {
-  /** Open addressing over key numbers + 1; its length is a power of two, at most half full. */
-  #table = new Uint32Array(4096);
-  readonly #keys = new Texts();
-  readonly #hashes = new Numbers();
-  /** Four times the owner's number, and the role. */
-  readonly #claims = new Numbers();
+  readonly #words: Words;
+  readonly #domains: Words;
+  readonly #texts: Texts;
+  /** Eight times the owner's number and the role, per address. */
+  readonly #claims: KeyTable;
+  /** Per recipient. Texts and domains of its two addresses; 0 in `#routingTexts`: the default routing address. */
+  readonly #addressTexts: Column;
+  readonly #addressDomains: Column;
+  readonly #routingTexts: Column;
+  readonly #routingDomains: Column;
+  readonly #flags: Column;
+  readonly #kinds: Column;
+  readonly #connectors: Column;
+  readonly #sources: Column;
+  readonly #lines: Column;
+  #gone: number;
 
-  readonly #addresses = new Texts();
-  /** Number of the routing address among `#addresses`, plus one; 0: the default one. */
-  readonly #routingAddresses = new Numbers();
-  readonly #primaries = new Numbers();
-  readonly #flags = new Numbers();
-  readonly #kinds = new Numbers();
-  readonly #connectors = new Numbers();
-  readonly #sources = new Numbers();
-  readonly #lines = new Numbers();
-  readonly #words = new Words();
+  /** `image`: of a finished index; without it it is empty. */
+  constructor(image?: IndexImage) {
+    const [texts, ...parts] = image?.parts ?? [];
+    const column = (number: number): Column => {
+      const part = parts[KEY_PARTS + number];
+      return new Column(part?.memory, (part?.octets ?? 0) / 4);
+    };
+    this.#words = new Words(image?.meta.words);
+    this.#domains = new Words(image?.meta.domains);
+    this.#texts = new Texts(texts?.memory, texts?.octets);
+    this.#claims = new KeyTable(this.#texts, this.#domains, parts.slice(0, KEY_PARTS));
+    this.#addressTexts = column(0);
+    this.#addressDomains = column(1);
+    this.#routingTexts = column(2);
+    this.#routingDomains = column(3);
+    this.#flags = column(4);
+    this.#kinds = column(5);
+    this.#connectors = column(6);
+    this.#sources = column(7);
+    this.#lines = column(8);
+    this.#gone = image?.meta.gone ?? 0;
+  }
 
-  /** How many recipients. */
+  /** How many recipients there are numbers for; those whose place was taken are among them. */
   get size(): number {
     return this.#flags.length;
   }
 
+  /** How many recipients. */
+  get recipients(): number {
+    return this.#flags.length - this.#gone;
+  }
+
+  /** How many addresses. */
+  get keys(): number {
+    return this.#claims.length;
+  }
+
+  /** Makes room, before anything is added; more comes when it is needed. `texts`: octets. */
+  reserve({ recipients, keys, texts }: { readonly recipients: number; readonly keys: number; readonly texts: number }): void {
+    for (const column of this.#columns()) column.reserve(recipients);
+    this.#texts.reserve(texts);
+    this.#claims.reserve(keys);
+  }
+
+  /** Octets of all texts. */
+  get textOctets(): number {
+    return this.#texts.part().octets;
+  }
+
   /** Adds a recipient without any key; its number. `source`: `plain recipients.csv`. */
   add(record: DirectoryRecord, source: string): number {
-    this.#primaries.push(this.#addresses.add(plain(record.address)));
-    this.#routingAddresses.push(record.routingAddress === undefined ? 0 : this.#addresses.add(plain(record.routingAddress)) + 1);
-    this.#flags.push(ROUTES.indexOf(record.route) | (record.primary === 'cloud' ? CLOUD_FIRST : 0));
+    const { address, routingAddress } = record;
+    this.#addressTexts.push(this.#texts.add(address.localPart));
+    this.#addressDomains.push(this.#domains.number(address.domain));
+    this.#routingTexts.push(routingAddress === undefined ? 0 : this.#texts.add(routingAddress.localPart));
+    this.#routingDomains.push(routingAddress === undefined ? 0 : this.#domains.number(routingAddress.domain));
+    this.#flags.push(
+      ROUTES.indexOf(record.route) |
+        (record.primary === 'cloud' ? CLOUD_FIRST : 0) |
+        (isQuoted(address) ? QUOTED : 0) |
+        (routingAddress !== undefined && isQuoted(routingAddress) ? QUOTED_ROUTING : 0),
+    );
     this.#kinds.push(this.#words.number(record.kind));
     this.#connectors.push(this.#words.number(record.connector));
     this.#sources.push(this.#words.number(source));
@@ -115,48 +126,73 @@ export class CompiledIndex {
     return this.size - 1;
   }
 
+  /** Takes a recipient out again, with its addresses: a stronger one has its place (C7). */
+  remove(owner: number): void {
+    this.#flags.set(owner, this.#flags.at(owner) | GONE);
+    this.#gone++;
+  }
+
+  isGone(owner: number): boolean {
+    return (this.#flags.at(owner) & GONE) !== 0;
+  }
+
   /** Gives an address (a `mailboxKey`) to a recipient; the claim that stands already, where there is one. */
   claim(key: string, owner: number, role: KeyRole): Claim | undefined {
-    const hash = hashOf(key);
-    const slot = this.#slot(key, hash);
-    const taken = this.#table[slot] ?? 0;
-    if (taken !== 0) return this.#claim(taken - 1);
-    this.#keys.add(key);
-    this.#hashes.push(hash);
-    this.#claims.push(owner * 4 + ROLES.indexOf(role));
-    this.#table[slot] = this.#claims.length;
-    if (this.#claims.length * 2 > this.#table.length) this.#grow();
+    const value = owner * 8 + ROLES.indexOf(role);
+    const number = this.#claims.add(key, value, this.#addressTexts.at(owner));
+    if (number < 0) return undefined;
+    const standing = this.#claim(number);
+    if (!this.isGone(standing.owner)) return standing;
+    this.#claims.set(number, value);
     return undefined;
+  }
+
+  /** Gives an address that somebody has to another recipient (C7: the stronger kind). */
+  reclaim(key: string, owner: number, role: KeyRole): void {
+    const number = this.#claims.find(key);
+    if (number >= 0) this.#claims.set(number, owner * 8 + ROLES.indexOf(role));
   }
 
   /** Who has this address. */
   claimOf(key: string): Claim | undefined {
-    const taken = this.#table[this.#slot(key, hashOf(key))] ?? 0;
-    return taken === 0 ? undefined : this.#claim(taken - 1);
+    const number = this.#claims.find(key);
+    if (number < 0) return undefined;
+    const claim = this.#claim(number);
+    return this.isGone(claim.owner) ? undefined : claim;
+  }
+
+  /** The number of who has this address; -1 where nobody does. For the hot path: no object is made. */
+  ownerOf(key: string): number {
+    const number = this.#claims.find(key);
+    if (number < 0) return -1;
+    const owner = Math.floor(this.#claims.value(number) / 8);
+    return this.isGone(owner) ? -1 : owner;
   }
 
   find(key: string): DirectoryEntry | undefined {
-    const taken = this.#table[this.#slot(key, hashOf(key))] ?? 0;
-    return taken === 0 ? undefined : this.entry(Math.floor(this.#claims.at(taken - 1) / 4));
+    const owner = this.ownerOf(key);
+    return owner < 0 ? undefined : this.entry(owner);
   }
 
-  #claim(key: number): Claim {
-    const claim = this.#claims.at(key);
-    return { owner: Math.floor(claim / 4), role: ROLES[claim & 3] ?? 'alias' };
+  #claim(number: number): Claim {
+    const claim = this.#claims.value(number);
+    return { owner: Math.floor(claim / 8), role: ROLES[claim & 7] ?? 'alias' };
   }
 
   /** The recipient with this number. */
   entry(owner: number): DirectoryEntry {
     const flags = this.#flags.at(owner);
-    const routing = this.#routingAddresses.at(owner);
+    const routing = this.#routingTexts.at(owner);
     const kind = this.#words.word(this.#kinds.at(owner));
     const connector = this.#words.word(this.#connectors.at(owner));
     const line = this.#lines.at(owner);
     const source = this.#words.word(this.#sources.at(owner)) ?? '';
     return {
-      address: unplain(this.#addresses.get(this.#primaries.at(owner))),
+      address: this.#mailbox(this.#addressTexts.at(owner), this.#addressDomains.at(owner), (flags & QUOTED) !== 0),
       route: ROUTES[flags & 3] ?? 'on-premises',
-      ...(routing === 0 ? {} : { routingAddress: unplain(this.#addresses.get(routing - 1)) }),
+      ...(routing === 0
+        ? {}
+        : { routingAddress: this.#mailbox(routing, this.#routingDomains.at(owner), (flags & QUOTED_ROUTING) !== 0) }),
       ...(kind === undefined ? {} : { kind }),
       ...(connector === undefined ? {} : { connector }),
       primary: (flags & CLOUD_FIRST) === 0 ? 'on-premises' : 'cloud',
@@ -164,14 +200,67 @@ export class CompiledIndex {
     };
   }
 
+  #mailbox(text: number, domainNumber: number, quoted: boolean): Mailbox {
+    const localPart = this.#texts.get(text);
+    const domain = (this.#domains.word(domainNumber) ?? '') as Domain;
+    return {
+      localPart,
+      domain,
+      address: quoted ? `"${localPart.replace(/["\\]/g, '\\$&')}"@${domain}` : `${localPart}@${domain}`,
+    };
+  }
+
+  /** The `mailboxKey` of the primary address, without making the whole entry. */
+  keyOf(owner: number): string {
+    return `${this.#texts.get(this.#addressTexts.at(owner)).toLowerCase()}@${this.#domains.word(this.#addressDomains.at(owner)) ?? ''}`;
+  }
+
+  /** Every address of every recipient; for questions that may look at all of them. */
+  *allKeys(): Iterable<Claim & { readonly key: string }> {
+    for (let number = 0; number < this.#claims.length; number++) {
+      const claim = this.#claim(number);
+      if (!this.isGone(claim.owner)) yield { ...claim, key: this.#claims.key(number) };
+    }
+  }
+
+  /** The addresses of one recipient. Walks over all keys: for a person's question, not for mail. */
+  keysOf(owner: number): { readonly key: string; readonly role: KeyRole }[] {
+    const found: { key: string; role: KeyRole }[] = [];
+    for (let number = 0; number < this.#claims.length; number++) {
+      const claim = this.#claims.value(number);
+      if (Math.floor(claim / 8) === owner) found.push({ key: this.#claims.key(number), role: ROLES[claim & 7] ?? 'alias' });
+    }
+    return found;
+  }
+
   /** Whether a recipient has no routing address of its own, without making the whole entry. */
   hasDefaultRouting(owner: number): boolean {
-    return this.#routingAddresses.at(owner) === 0;
+    return this.#routingTexts.at(owner) === 0;
   }
 
   /** The side of a recipient, without making the whole entry. */
   routeOf(owner: number): DirectoryRoute {
     return ROUTES[this.#flags.at(owner) & 3] ?? 'on-premises';
+  }
+
+  /** Whether a recipient is routed as one of another index is: side, routing address, kind, connector. */
+  isSame(owner: number, other: CompiledIndex, theirs: number): boolean {
+    const routing = this.#routingTexts.at(owner);
+    const theirRouting = other.#routingTexts.at(theirs);
+    return (
+      this.#flags.at(owner) === other.#flags.at(theirs) &&
+      this.#words.word(this.#kinds.at(owner)) === other.#words.word(other.#kinds.at(theirs)) &&
+      this.#words.word(this.#connectors.at(owner)) === other.#words.word(other.#connectors.at(theirs)) &&
+      (routing === 0
+        ? theirRouting === 0
+        : theirRouting !== 0 &&
+          this.#domains.word(this.#routingDomains.at(owner)) === other.#domains.word(other.#routingDomains.at(theirs)) &&
+          this.#texts.get(routing) === other.#texts.get(theirRouting))
+    );
+  }
+
+  kindOf(owner: number): string | undefined {
+    return this.#words.word(this.#kinds.at(owner));
   }
 
   /** Where a recipient was read, without making the whole entry. */
@@ -181,44 +270,31 @@ export class CompiledIndex {
 
   /** Every recipient, in the order of the sources. */
   *entries(): Iterable<DirectoryEntry> {
-    for (let owner = 0; owner < this.size; owner++) yield this.entry(owner);
+    for (let owner = 0; owner < this.size; owner++) if (!this.isGone(owner)) yield this.entry(owner);
   }
 
-  /** The slot that holds the key, or the free one where it belongs. */
-  #slot(key: string, hash: number): number {
-    const mask = this.#table.length - 1;
-    for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
-      const taken = this.#table[slot] ?? 0;
-      if (taken === 0 || (this.#hashes.at(taken - 1) === hash && this.#keys.get(taken - 1) === key)) return slot;
-    }
+  /** Hands all of it over as it is; nothing may be added afterwards. */
+  finish(): IndexImage {
+    return {
+      meta: { size: this.size, gone: this.#gone, words: this.#words.all(), domains: this.#domains.all() },
+      parts: [this.#texts.part(), ...this.#claims.parts(), ...this.#columns().map((column) => column.part())],
+    };
   }
 
-  #grow(): void {
-    const grown = new Uint32Array(this.#table.length * 2);
-    const mask = grown.length - 1;
-    for (let key = 0; key < this.#claims.length; key++) {
-      let slot = this.#hashes.at(key) & mask;
-      while (grown[slot] !== 0) slot = (slot + 1) & mask;
-      grown[slot] = key + 1;
-    }
-    this.#table = grown;
+  /** In the order in which they stand in an image, behind the texts and the addresses. */
+  #columns(): readonly Column[] {
+    return [
+      this.#addressTexts,
+      this.#addressDomains,
+      this.#routingTexts,
+      this.#routingDomains,
+      this.#flags,
+      this.#kinds,
+      this.#connectors,
+      this.#sources,
+      this.#lines,
+    ];
   }
 }
 
-/** FNV-1a over UTF-16 units, mixed once more so that the low bits are good. */
-function hashOf(key: string): number {
-  let hash = 0x811c9dc5;
-  for (let i = 0; i < key.length; i++) hash = Math.imul(hash ^ key.charCodeAt(i), 0x01000193);
-  hash ^= hash >>> 15;
-  return Math.imul(hash, 0x2c1b3c6d) >>> 0;
-}
-
-/** Kept without quotes: the domain has no `@`, so the last one parts the two. */
-const plain = (box: Mailbox): string => `${box.localPart}@${box.domain}`;
-
-function unplain(text: string): Mailbox {
-  const at = text.lastIndexOf('@');
-  const localPart = text.slice(0, at);
-  const domain = text.slice(at + 1) as Domain;
-  return mailbox(localPart, domain) ?? { localPart, domain, address: text };
-}
+const isQuoted = (box: Mailbox): boolean => box.address.startsWith('"');

@@ -2,141 +2,315 @@
  * Who lives where: immutable versions, one of them active (design.md P7, D7). A new set becomes active at once and as a
  * whole, or is refused as a whole with every culprit named, and the version before stays.
  */
-import { access } from 'node:fs/promises';
-import type { Clock } from '../platform/clock.ts';
-import { type Built, buildDirectory } from './build.ts';
-import { lastVersion, recordVersion } from './history.ts';
-import type { DirectoryEntry, DirectoryRoute, DirectorySettings, DirectorySource, Finding } from './ports.ts';
-import { recipientsCsv } from './recipients-csv.ts';
-
-/** One version; it never changes. */
-export interface DirectoryVersion {
-  readonly version: number;
-  readonly digest: string;
-  readonly recipients: number;
-  readonly counts: Readonly<Record<DirectoryRoute, number>>;
-  /** By any address of the owner; the key is a `mailboxKey`. */
-  find(key: string): DirectoryEntry | undefined;
-  /** Every recipient, in the order of the sources. */
-  entries(): Iterable<DirectoryEntry>;
-}
-
-/** `findings` of an accepted set are warnings; a refused one has errors among them. */
-export type Loading =
-  | { readonly ok: true; readonly version: DirectoryVersion; readonly changed: boolean; readonly findings: readonly Finding[] }
-  | { readonly ok: false; readonly findings: readonly Finding[] };
-
-export interface DirectoryDeps {
-  readonly clock: Clock;
-  /** Beside a running relay: nothing is written, and a set that is not active yet has the next number. */
-  readonly readOnly?: boolean;
-}
+import { type Mailbox, mailboxKey } from '../mail/address.ts';
+import { diffOf } from './build-thread.ts';
+import {
+  type By,
+  type Changed,
+  type DirectoryDeps,
+  type Importable,
+  type Imported,
+  type ImportOptions,
+  type Loading,
+  namedIn,
+  nothing,
+  partsOf,
+  refusedImport,
+  sums,
+} from './changes.ts';
+import { collect } from './collect.ts';
+import { lastVersion, readHistory, recordVersion, shortenHistory, type VersionRecord } from './history.ts';
+import {
+  loadState,
+  type Made,
+  type Making,
+  makeOfOverlays,
+  makeOfSources,
+  makeOfVersion,
+  type OfSources,
+  type State,
+} from './making.ts';
+import { type KeptOverlay, type Overlays, withSet, withWave } from './overlays.ts';
+import { isCurrent, type Replacing } from './planning.ts';
+import type { DirectoryChanges, DirectorySettings, DirectorySource, Finding, Overlay } from './ports.ts';
+import { checkSet, type SetChange } from './set-checks.ts';
+import { SourceStates } from './source-states.ts';
+import { removeUnused, restorable } from './upkeep.ts';
+import type { DirectoryVersion } from './version.ts';
+import { VersionDiff } from './version-diff.ts';
+import { type DirectoryListing, keptSource, listing, type Shown, show } from './views.ts';
 
 export type OpenedDirectory =
   | { readonly ok: true; readonly directory: Directory; readonly findings: readonly Finding[] }
   | { readonly ok: false; readonly findings: readonly Finding[] };
 
-/** Reads the sources. A refused set at the start is no directory: the relay must not start with it. Rejects when the disk fails. */
+/**
+ * Opens the last version, where the settings and the files in them still say it, and reads the sources otherwise. A set
+ * with mistakes is no directory: the relay must not start with it. One that the guards refuse (C6) leaves the last
+ * version active, with the errors among the findings. Rejects when the disk fails.
+ */
 export async function openDirectory(settings: DirectorySettings, deps: DirectoryDeps): Promise<OpenedDirectory> {
-  const loading = await load(settings, undefined, 'start', deps);
-  return loading.ok
-    ? { ok: true, directory: new Directory(settings, loading.version, deps), findings: loading.findings }
-    : loading;
+  const { folder } = settings;
+  const keeps = deps.readOnly !== true;
+  if (keeps) await shortenHistory(folder);
+  const last = await lastVersion(folder);
+  const state = last === undefined ? undefined : await loadState(last, settings);
+  const now = deps.clock.now();
+  if (state !== undefined && (state.record.pinned !== undefined || (await isCurrent(settings, state.record, now)))) {
+    return { ok: true, directory: await Directory.of(settings, state, deps), findings: state.base.findings };
+  }
+  const making: Making = { settings, who: 'start', what: 'start', now, keeps };
+  const made = await makeOfSources(state, last, making, { from: namedIn(settings) });
+  if (made.ok) {
+    if (keeps) await record(folder, last, made.state.record);
+    return { ok: true, directory: await Directory.of(settings, made.state, deps), findings: made.findings };
+  }
+  return made.refused === 'guard' && state !== undefined
+    ? { ok: true, directory: await Directory.of(settings, state, deps), findings: made.findings }
+    : { ok: false, findings: made.findings };
 }
 
-export class Directory {
+export class Directory implements DirectoryChanges {
   readonly #deps: DirectoryDeps;
+  readonly #keeps: boolean;
+  readonly #sourceStates: SourceStates;
   #settings: DirectorySettings;
-  #active: DirectoryVersion;
-  #loading: Promise<unknown> = Promise.resolve();
+  #state: State;
+  /** Newest first. */
+  #history: readonly VersionRecord[];
+  #working: Promise<unknown> = Promise.resolve();
 
-  constructor(settings: DirectorySettings, active: DirectoryVersion, deps: DirectoryDeps) {
+  private constructor(settings: DirectorySettings, state: State, deps: DirectoryDeps, history: readonly VersionRecord[]) {
     this.#settings = settings;
-    this.#active = active;
+    this.#state = state;
     this.#deps = deps;
+    this.#history = history;
+    this.#keeps = deps.readOnly !== true;
+    this.#sourceStates = new SourceStates(settings.folder, this.#keeps);
+  }
+
+  /** For `openDirectory`. */
+  static async of(settings: DirectorySettings, state: State, deps: DirectoryDeps): Promise<Directory> {
+    const history = await readHistory(settings.folder);
+    if (deps.readOnly !== true) removeUnused(settings.folder, history, state.record);
+    return new Directory(settings, state, deps, history);
   }
 
   /** The version of this moment. */
   active(): DirectoryVersion {
-    return this.#active;
+    return this.#state.version;
   }
 
   /**
-   * Reads the sources again (of new settings, where they are given), one call after the other. `who` stands in the
+   * Looks at the files again (of new settings, where they are given), one call after the other. `who` stands in the
    * history. Where the set is refused nothing changes. Rejects when the disk fails; then nothing changes either.
    */
-  reload(who: string, settings: DirectorySettings = this.#settings): Promise<Loading> {
-    const next = this.#loading.then(async () => {
-      const loading = await load(settings, this.#active, who, this.#deps);
-      if (loading.ok) {
+  reload(who: string, settings: DirectorySettings = this.#settings, { yesShrink = false } = {}): Promise<Loading> {
+    return this.#oneByOne(async () => {
+      const current = await isCurrent(settings, this.#state.record, this.#deps.clock.now());
+      if (current && this.#state.record.pinned === undefined) {
         this.#settings = settings;
-        this.#active = loading.version; // the switch
+        return { ok: true, version: this.active(), changed: false, findings: this.#state.base.findings };
       }
-      return loading;
+      const made = await this.#makeOfSources(settings, { who }, 'reload', { yesShrink, from: namedIn(settings) });
+      this.#noteFiles(settings, made);
+      if (!made.ok) return { ok: false, findings: made.findings };
+      await this.#switchTo(made.state);
+      this.#settings = settings;
+      return { ok: true, version: this.active(), changed: made.changed, findings: made.findings };
     });
-    this.#loading = next.catch(() => undefined);
+  }
+
+  /** Puts files in the place of what a source held before (C6: guarded), as one version or not at all. Rejects when the disk fails; nothing changes then. */
+  import(
+    files: readonly Importable[],
+    { source = 'imported', dryRun = false, yesShrink = false, ...by }: ImportOptions,
+  ): Promise<Imported> {
+    return this.#oneByOne(async () => {
+      const replacing: Replacing = { name: source, kind: 'imported', parts: await partsOf(files) };
+      const from = files.map(({ origin }) => ({ source, file: origin }));
+      const before = this.#state;
+      const what = `import ${source}`;
+      const made = await this.#makeOfSources(this.#settings, by, what, { replacing, yesShrink, unpins: true, from }, dryRun);
+      if (!dryRun) this.#note(source, made);
+      if (!made.ok) return refusedImport(before, made);
+      const { state, comparison, findings } = made;
+      if (!dryRun) await this.#switchTo(state);
+      const diff = new VersionDiff(before.version, state.version, comparison);
+      return { report: { ...sums(state.version, diff), findings, applied: !dryRun }, diff, version: state.version };
+    });
+  }
+
+  /** The version that an import would make, for questions alone (`explain --with`). */
+  whatIf(files: readonly Importable[], source = 'imported'): Promise<Imported> {
+    return this.import(files, { source, dryRun: true, yesShrink: true, who: 'what if' });
+  }
+
+  /**
+   * A live source's new set. What is wrong with a record concerns that record, whose entry of before stays (C7); a set
+   * that the guards refuse changes nothing. Under a pin the records are kept and not used (C6).
+   */
+  updateSource(name: string, source: DirectorySource, { yesShrink = false } = {}): Promise<Changed> {
+    return this.#oneByOne(async () => {
+      const replacing: Replacing = { name, kind: 'live', parts: [await collect(source)] };
+      const from = [{ source: name, file: source.origin }];
+      const made = await this.#makeOfSources(this.#settings, { who: name }, `refresh ${name}`, { replacing, yesShrink, from });
+      this.#note(name, made);
+      if (!made.ok) return { ok: false, findings: made.findings };
+      await this.#switchTo(made.state);
+      return { ok: true, version: this.active().version, findings: made.findings };
+    });
+  }
+
+  /** A live source could not be read: what it gave before stays, and `list` says since when. */
+  sourceFailed(name: string, problem: string): void {
+    this.#sourceStates.note(name, this.#time(), problem);
+  }
+
+  /** An administrator's word for one address: it wins over waves and sources (C6). An alias stands for its owner. */
+  set(change: SetChange, by: By & { readonly reason: string }): Promise<Changed> {
+    return this.#oneByOne(async () => {
+      const { version, overlays } = this.#state;
+      const findings = checkSet(this.#settings, version, change);
+      if (findings.some(({ severity }) => severity === 'error')) return { ok: false, findings };
+      const address = version.find(mailboxKey(change.address))?.address ?? change.address;
+      const time = this.#time();
+      const source = `set by ${by.who}, ${time.slice(0, 10)}: ${by.reason}`;
+      const overlay: KeptOverlay = { ...change, address, source, who: by.who, time, reason: by.reason };
+      await this.#overlay(withSet(overlays, mailboxKey(address), overlay), by, `set ${address.address}`);
+      return { ok: true, version: this.active().version, findings };
+    });
+  }
+
+  /** Takes the word back. `ok: false` where there is none. */
+  unset(address: SetChange['address'], by: By): Promise<Changed> {
+    return this.#oneByOne(async () => {
+      const { version, overlays } = this.#state;
+      const owner = version.find(mailboxKey(address))?.address ?? address;
+      const key = [mailboxKey(address), mailboxKey(owner)].find((one) => overlays.set.has(one));
+      if (key === undefined) return { ok: false, findings: [nothing(address.address, `nothing was set for ${address.address}`)] };
+      await this.#overlay(withSet(overlays, key, undefined), by, `unset ${address.address}`);
+      return { ok: true, version: this.active().version, findings: [] };
+    });
+  }
+
+  /** Lays a wave's states over the sources (`undefined` lifts one), as one version. Durable when resolved; rejects and changes nothing where it fails. */
+  applyWave(
+    wave: string,
+    states: ReadonlyMap<string, Overlay | undefined>,
+    by: By & { readonly reason: string },
+  ): Promise<{ readonly version: number }> {
+    return this.#oneByOne(async () => {
+      const time = this.#time();
+      const kept = new Map<string, KeptOverlay | undefined>();
+      for (const [key, overlay] of states)
+        kept.set(key, overlay === undefined ? undefined : { ...overlay, who: by.who, time, reason: by.reason });
+      await this.#overlay(withWave(this.#state.overlays, wave, kept), by, `wave ${wave}`);
+      return { version: this.active().version };
+    });
+  }
+
+  /**
+   * Makes a version active that was (absent: the one before this), under a new number: its decisions are the same to the
+   * octet. Sources do not change it until the next import (C6).
+   */
+  rollback(number: number | undefined, by: By): Promise<Changed> {
+    return this.#oneByOne(async () => {
+      const wanted = number ?? this.#history.find(({ version }) => version < this.active().version)?.version;
+      const old = wanted === undefined ? undefined : await this.#load(wanted);
+      if (old === undefined) {
+        const problem = wanted === undefined ? 'there is no version before this one' : `version ${wanted} is not kept`;
+        return { ok: false, findings: [nothing('', problem)] };
+      }
+      const before = this.#state;
+      await this.#switchTo(await makeOfVersion(before, old, this.#making(by, `rollback to ${old.record.version}`)));
+      return { ok: true, version: this.active().version, findings: [] };
+    });
+  }
+
+  /** A version that was, to ask it (`explain --directory-version`); `undefined` where it is not kept. */
+  async versionAt(number: number): Promise<DirectoryVersion | undefined> {
+    return number === this.active().version ? this.active() : (await this.#load(number))?.version;
+  }
+
+  /** What a version decides otherwise than another (absent: the active one). `undefined` where one of them is not kept. */
+  async diff(from: number, to = this.active().version): Promise<VersionDiff | undefined> {
+    const [old, next] = [await this.#load(from), await this.#load(to)];
+    return old === undefined || next === undefined ? undefined : diffOf(old, next);
+  }
+
+  /** The versions, newest first. */
+  history(): readonly VersionRecord[] {
+    return this.#history;
+  }
+
+  /** The sources with how they fare, and the words that lie over them. */
+  list(): DirectoryListing {
+    return listing(this.#settings, this.#state, this.#history, (name) => this.#sourceStates.of(name), this.#deps.clock.now());
+  }
+
+  /** All about one recipient, by any of its addresses; `undefined` where nobody has it. */
+  show(address: Mailbox): Shown | undefined {
+    return show(this.#state, address, this.#deps.clock.now());
+  }
+
+  /** What a source gave last, with all that its records had (members of groups too); for reconciliation. */
+  sourceRecords(name: string): DirectorySource | undefined {
+    const source = this.#state.record.sources.find((one) => one.name === name);
+    return source === undefined ? undefined : keptSource(this.#settings.folder, source);
+  }
+
+  #load(number: number): Promise<State | undefined> | State | undefined {
+    if (number === this.#state.record.version) return this.#state;
+    const record = restorable(this.#history).find(({ version }) => version === number);
+    return record === undefined ? undefined : loadState(record, this.#settings);
+  }
+
+  async #overlay(overlays: Overlays, by: By, what: string): Promise<void> {
+    await this.#switchTo(await makeOfOverlays(this.#state, overlays, this.#making(by, what)));
+  }
+
+  #makeOfSources(settings: DirectorySettings, by: By, what: string, sources: OfSources, dryRun = false): Promise<Made> {
+    const making = { ...this.#making(by, what), settings, keeps: this.#keeps && !dryRun };
+    return makeOfSources(this.#state, undefined, making, sources);
+  }
+
+  /** Recorded before it counts: a version that mail was routed by is always in the history. */
+  async #switchTo(next: State): Promise<void> {
+    if (this.#keeps) await record(this.#settings.folder, this.#state.record, next.record);
+    this.#history = [next.record, ...this.#history.filter(({ version }) => version !== next.record.version)];
+    this.#state = next; // the switch
+    if (this.#keeps) removeUnused(this.#settings.folder, this.#history, next.record);
+  }
+
+  #making({ who, reason }: By, what: string): Making {
+    const now = this.#deps.clock.now();
+    return { settings: this.#settings, who, what, ...(reason !== undefined && { reason }), now, keeps: this.#keeps };
+  }
+
+  #time(): string {
+    return new Date(this.#deps.clock.now()).toISOString();
+  }
+
+  #note(source: string, made: Made): void {
+    const first = made.findings.find(({ severity }) => severity === 'error');
+    this.#sourceStates.note(source, this.#time(), made.ok ? undefined : first === undefined ? 'refused' : formatFinding(first));
+  }
+
+  #noteFiles({ sources }: DirectorySettings, made: Made): void {
+    for (const { name } of sources) this.#note(name, made);
+  }
+
+  #oneByOne<T>(work: () => Promise<T>): Promise<T> {
+    const next = this.#working.then(work);
+    this.#working = next.catch(() => undefined);
     return next;
   }
 }
 
-async function load(
-  settings: DirectorySettings,
-  active: DirectoryVersion | undefined,
-  who: string,
-  deps: DirectoryDeps,
-): Promise<Loading> {
-  const missing = await missingFiles(settings);
-  if (missing.length > 0) return { ok: false, findings: missing };
-  const built = await buildDirectory(settings.sources.map(sourceOf), settings);
-  const { findings, digest } = built;
-  if (findings.some(({ severity }) => severity === 'error')) return { ok: false, findings };
-  const last = active ?? (await lastVersion(settings.folder));
-  const changed = last?.digest !== digest;
-  const version = changed ? (last?.version ?? 0) + 1 : last.version;
-  if (changed && deps.readOnly !== true) {
-    // recorded before it counts: a version that mail was routed by is always in the history
-    await recordVersion(settings.folder, {
-      version,
-      time: new Date(deps.clock.now()).toISOString(),
-      who,
-      from: settings.sources.map(({ name, file }) => ({ source: name, file })),
-      digest,
-      recipients: built.index.size,
-      counts: built.counts,
-    });
-  }
-  return { ok: true, version: versionOf(version, built), changed, findings };
-}
-
-/** The reader for a source; other formats join here. */
-const sourceOf = ({ name, file }: { readonly name: string; readonly file: string }): DirectorySource => recipientsCsv(name, file);
-
-async function missingFiles(settings: DirectorySettings): Promise<Finding[]> {
-  const findings: Finding[] = [];
-  for (const { file } of settings.sources) {
-    await access(file).catch((error: NodeJS.ErrnoException) => {
-      findings.push({
-        severity: 'error',
-        file,
-        line: 0,
-        address: '',
-        problem: `the file cannot be read (${error.code ?? 'unknown error'})`,
-        remedy: 'Create it, or mend directory.sources in the settings',
-      });
-    });
-  }
-  return findings;
-}
-
-function versionOf(version: number, { index, digest, counts }: Built): DirectoryVersion {
-  return Object.freeze({
-    version,
-    digest,
-    recipients: index.size,
-    counts,
-    find: (key: string) => index.find(key),
-    entries: () => index.entries(),
-  });
+/** Appends to the journal what is new; a record that says the same is not written again. */
+async function record(folder: string, before: VersionRecord | undefined, next: VersionRecord): Promise<void> {
+  if (JSON.stringify(before) !== JSON.stringify(next)) await recordVersion(folder, next);
 }
 
 /** A finding in one line, the place first. */

@@ -71,7 +71,11 @@ export interface DirectoryChecks {
 /** What the directory needs from the settings. */
 export interface DirectorySettings extends DirectoryChecks {
   /** Files in their order of precedence, absolute paths. */
-  readonly sources: readonly { readonly name: string; readonly file: string }[];
+  readonly sources: readonly { readonly name: string; readonly file: string; readonly format?: string }[];
+  /** Sources whose records come by `updateSource`. */
+  readonly live?: readonly { readonly name: string }[];
+  /** The names of all sources, files and live ones, the strongest first; absent: files, then live ones. Imported sources go before them. */
+  readonly precedence?: readonly string[];
   /** Where the history of versions is kept; absolute path. */
   readonly folder: string;
 }

@@ -1,5 +1,5 @@
 /** The route of a recipient that the directory knows. */
-import { cloudLeg, type Deciding, isBack, onPremisesLeg } from './legs.ts';
+import { cloudLeg, type Deciding, isBack, noCloudReply, onPremisesLeg } from './legs.ts';
 import type { Found } from './lookup.ts';
 import type { DirectoryEntry } from './ports.ts';
 import { REPLIES } from './replies.ts';
@@ -21,7 +21,18 @@ export function decideByDirectory(deciding: Deciding, found: Found): Decision {
     case 'cloud': {
       const leg = cloudLeg(deciding, found);
       if (leg === undefined)
-        return refuse(deciding, entry, REPLIES.noCloud, reasonOf(deciding, entry, 'migrated; no way to the cloud'));
+        return refuse(
+          deciding,
+          entry,
+          noCloudReply(deciding, REPLIES.noCloud),
+          reasonOf(
+            deciding,
+            entry,
+            deciding.routing.isGated(deciding.recipient.domain)
+              ? 'migrated; its domain is not verified yet'
+              : 'migrated; no way to the cloud',
+          ),
+        );
       if (!isBack(deciding, leg, 'cloud')) return deliver(deciding, entry, leg, undefined, reasonOf(deciding, entry, 'migrated'));
       steps?.push({ step: 'loop', result: 'came from the cloud and would go back', source: 'R6' });
       return refuse(deciding, entry, REPLIES.loop, reasonOf(deciding, entry, 'migrated; came from the cloud (R6)'));
@@ -49,7 +60,12 @@ function forward(deciding: Deciding, found: Found): Decision {
   const leg = cloudLeg(deciding, found);
   deciding.steps?.push({ step: 'loop', result: 'came from on-premises: forward to the cloud, never back', source: 'C9' });
   if (leg === undefined || isBack(deciding, leg, 'cloud'))
-    return refuse(deciding, found.entry, REPLIES.loop, reasonOf(deciding, found.entry, 'on-premises; came from there (R6)'));
+    return refuse(
+      deciding,
+      found.entry,
+      noCloudReply(deciding, REPLIES.loop),
+      reasonOf(deciding, found.entry, 'on-premises; came from there (R6)'),
+    );
   return deliver(
     deciding,
     found.entry,
@@ -69,7 +85,12 @@ function decideBoth(deciding: Deciding, found: Found): Decision {
   const mayHome = home !== undefined && !isBack(deciding, home, 'on-premises') ? home : undefined;
   const primary = isCloudFirst ? (mayCloud ?? mayHome) : (mayHome ?? mayCloud);
   if (primary === undefined)
-    return refuse(deciding, entry, REPLIES.loop, reasonOf(deciding, entry, 'both; neither side can take it'));
+    return refuse(
+      deciding,
+      entry,
+      noCloudReply(deciding, REPLIES.loop),
+      reasonOf(deciding, entry, 'both; neither side can take it'),
+    );
   const second = primary === mayCloud ? mayHome : mayCloud;
   deciding.steps?.push({
     step: 'both',

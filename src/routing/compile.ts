@@ -3,7 +3,7 @@ import { type Domain, isWithin, type Mailbox, mailboxKey } from '../mail/address
 import type { ReversePath } from '../mail/envelope.ts';
 import type { PeerClass } from '../mail/peer.ts';
 import type { Connector } from '../mail/route.ts';
-import type { AcceptedDomain, RoutingRule, RoutingSettings } from './ports.ts';
+import type { AcceptedDomain, CloudGate, RoutingRule, RoutingSettings } from './ports.ts';
 
 /** Which mail a connector may carry by its `origin` (G5). */
 export type OriginSide = 'internal' | 'external';
@@ -26,6 +26,8 @@ export interface CompiledRouting {
   accepted(domain: Domain): AcceptedDomain | undefined;
   isRoutingDomain(domain: Domain): boolean;
   isRelayName(domain: Domain): boolean;
+  /** Whether mail for this domain may not go to the cloud yet. */
+  isGated(domain: Domain): boolean;
   connectorNamed(name: string): Connector | undefined;
   /** The most specific address space wins, then the lowest cost, then the first. */
   connectorFor(domain: Domain, origin: OriginSide): Connector | undefined;
@@ -33,7 +35,8 @@ export interface CompiledRouting {
   isAnotherSite(connector: Connector, address: string): boolean;
 }
 
-export function compileRouting(settings: RoutingSettings): CompiledRouting {
+/** Without `gate` every domain may use its cloud routes. */
+export function compileRouting(settings: RoutingSettings, gate?: CloudGate): CompiledRouting {
   const exact = new Map<string, AcceptedDomain>();
   const under = new Map<string, AcceptedDomain>();
   for (const domain of settings.domains) {
@@ -63,6 +66,10 @@ export function compileRouting(settings: RoutingSettings): CompiledRouting {
     accepted,
     isRoutingDomain: (domain) => routing.has(domain),
     isRelayName: (domain) => relayNames.has(domain),
+    isGated: (domain) => {
+      const own = gate === undefined ? undefined : accepted(domain);
+      return own !== undefined && gate?.(own.name) === true;
+    },
     connectorNamed: (name) => named.get(name),
     connectorFor: (domain, origin) => {
       const { whole, subdomains, anything } = spaces[origin];

@@ -6,7 +6,7 @@ import { type Mailbox, mailboxKey } from '../mail/address.ts';
 import type { Leg } from '../mail/route.ts';
 import { decideByDirectory, reasonOf } from './by-directory.ts';
 import type { CompiledRouting } from './compile.ts';
-import { cloudLeg, type Deciding, isBack, namedLeg, onPremisesLeg, wayOut } from './legs.ts';
+import { cloudLeg, type Deciding, isBack, namedLeg, noCloudReply, onPremisesLeg, wayOut } from './legs.ts';
 import { type Found, find } from './lookup.ts';
 import type { AcceptedDomain, ActiveDirectory } from './ports.ts';
 import type { RouteQuestion } from './question.ts';
@@ -110,7 +110,7 @@ function decidePostmaster(deciding: Deciding): Decision {
   const home = onPremisesLeg(deciding, found);
   const leg = home === undefined || isBack(deciding, home, 'on-premises') ? cloudLeg(deciding, found) : home;
   if (leg === undefined || isBack(deciding, leg, leg.side))
-    return refuse(deciding, found?.entry, REPLIES.loop, 'postmaster: no way but back');
+    return refuse(deciding, found?.entry, noCloudReply(deciding, REPLIES.loop), 'postmaster: no way but back');
   return deliver(deciding, found?.entry, leg, undefined, 'postmaster: unasked');
 }
 
@@ -186,7 +186,10 @@ function decideUnknown(deciding: Deciding, accepted: AcceptedDomain): Decision {
   const reason = `unknown recipient: ${side} (${accepted.source})`;
   if (side === 'reject') return refuse(deciding, undefined, REPLIES.unknown(recipient), reason);
   const leg = side === 'cloud' ? cloudLeg(deciding, undefined) : onPremisesLeg(deciding, undefined);
-  if (leg === undefined) return refuse(deciding, undefined, REPLIES.noConnector(recipient.domain), `${reason}; no connector`);
+  if (leg === undefined) {
+    const none = REPLIES.noConnector(recipient.domain);
+    return refuse(deciding, undefined, side === 'cloud' ? noCloudReply(deciding, none) : none, `${reason}; no way there`);
+  }
   if (isBack(deciding, leg, side)) {
     steps?.push({ step: 'loop', result: `came from ${side}: nobody knows this recipient`, source: 'C2' });
     return refuse(deciding, undefined, REPLIES.unknown(recipient), `${reason}; came from there (C2)`);

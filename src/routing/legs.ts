@@ -1,10 +1,12 @@
 /** The legs of a route: by which connector to which address, and whether one would lead back to the sender (R6). */
 import type { Domain, Mailbox } from '../mail/address.ts';
+import type { SmtpReply } from '../mail/reply.ts';
 import type { Connector, Leg, RouteStep, Side } from '../mail/route.ts';
 import type { CompiledRouting, OriginSide } from './compile.ts';
 import { cloudAddress, type Found } from './lookup.ts';
 import type { ActiveDirectory } from './ports.ts';
 import type { RouteQuestion } from './question.ts';
+import { REPLIES } from './replies.ts';
 
 /** One decision on its way. */
 export interface Deciding {
@@ -22,13 +24,25 @@ export interface Deciding {
 export const wayOut = (deciding: Deciding, domain: Domain): Connector | undefined =>
   deciding.routing.connectorFor(domain, deciding.origin);
 
-/** To the cloud: the routing address, by the connector for its domain. */
+/** To the cloud: the routing address, by the connector for its domain. None for a domain that is not proven to be ours yet. */
 export function cloudLeg(deciding: Deciding, found: Found | undefined): Leg | undefined {
+  if (deciding.routing.isGated(deciding.recipient.domain)) {
+    deciding.steps?.push({
+      step: 'verification',
+      result: `${deciding.recipient.domain} is not verified yet: no way to the cloud (bridgehead domain verify)`,
+      source: 'domains[].verification',
+    });
+    return undefined;
+  }
   const address = cloudAddress(deciding.routing, deciding.recipient, found);
   if (address === undefined) return undefined;
   const connector = chosen(deciding, found, 'cloud') ?? wayOut(deciding, address.domain);
   return connector === undefined ? undefined : { side: connector.side, connector, address };
 }
+
+/** What to answer where `cloudLeg` has none. */
+export const noCloudReply = (deciding: Deciding, otherwise: SmtpReply): SmtpReply =>
+  deciding.routing.isGated(deciding.recipient.domain) ? REPLIES.unverified : otherwise;
 
 /** To the on-premises side: the address as it was written (the server there knows its aliases). */
 export function onPremisesLeg(deciding: Deciding, found: Found | undefined): Leg | undefined {

@@ -1,6 +1,7 @@
-/** A recipient in the directory: exact or alias first, then the base of a sub-address; and its address in the cloud. */
+/** A recipient in the directory: exact or alias first, then an X.500 name, then the base of a sub-address; and its address in the cloud. */
 import { type Mailbox, mailbox, mailboxKey } from '../mail/address.ts';
 import type { CompiledRouting } from './compile.ts';
+import { x500KeyOf } from './imceaex.ts';
 import type { ActiveDirectory, DirectoryEntry } from './ports.ts';
 
 export interface Found {
@@ -9,10 +10,16 @@ export interface Found {
   readonly tag?: string;
 }
 
-/** R11: an exact entry wins, so that a legitimate `+` in a local part stays what it is. */
+/** R9: an X.500 name finds its owner. R11: an exact entry wins, so that a legitimate `+` in a local part stays what it is. */
 export function find(routing: CompiledRouting, directory: ActiveDirectory, recipient: Mailbox): Found | undefined {
   const exact = directory.find(mailboxKey(recipient));
   if (exact !== undefined) return { entry: exact };
+  const x500 = x500KeyOf(recipient.localPart);
+  if (x500 !== undefined) {
+    // R9: the name has no domain of its own, and `+` in it is no tag
+    const owner = directory.find(x500);
+    return owner === undefined ? undefined : { entry: owner };
+  }
   const plus = recipient.localPart.indexOf('+');
   if (plus < 1) return undefined;
   const base = directory.find(`${recipient.localPart.slice(0, plus).toLowerCase()}@${recipient.domain}`);

@@ -23,7 +23,7 @@ export interface DirectoryEntry {
 
 export interface ActiveDirectory {
   readonly version: number;
-  /** By any address of the owner: primary, alias or routing address. `key` is made by `mailboxKey`. */
+  /** By any address of the owner: primary, alias or routing address. `key` is made by `mailboxKey`, or by `x500KeyOf` (R9). */
   find(key: string): DirectoryEntry | undefined;
 }
 
@@ -56,6 +56,12 @@ export interface AcceptedDomain {
   readonly mx: 'relay' | 'cloud';
   readonly source: string;
 }
+
+/**
+ * Whether the cloud routes of an accepted domain are refused for now: DNS does not prove yet that it is ours, and the cloud
+ * strips addresses of such domains, so that mail would loop (coexistence.md 1.2 row 2). Asked for each recipient.
+ */
+export type CloudGate = (domain: Domain) => boolean;
 
 export interface RoutingRule {
   readonly recipient?: string;

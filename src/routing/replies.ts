@@ -6,6 +6,8 @@ export const REPLIES = {
   taken: reply(250, '2.1.5', 'Recipient ok'),
   loop: reply(550, '5.4.6', 'Routing loop: this recipient would go back to where the message came from'),
   noCloud: reply(550, '5.4.4', 'No way to the cloud is set up for this recipient'),
+  // for a while: DNS takes up to 48 hours, and the sender's server keeps the mail so long
+  unverified: reply(451, '4.7.1', 'This domain is not verified for the cloud yet; please try again later'),
   tooLarge: reply(552, '5.3.4', 'Message too big for the route of this recipient'),
   notOurs: reply(550, '5.7.1', 'Relaying denied: we take mail for our own domains only'),
   routingAddress: reply(550, '5.7.1', 'Relaying denied: write to the address in our own domain'),

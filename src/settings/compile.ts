@@ -5,13 +5,14 @@ import type { Connector, NextHop, TlsMode } from '../mail/route.ts';
 import { connectorFor, sideOf } from './address-spaces.ts';
 import type { SettingsDocument } from './document.ts';
 import type { SettingsFile } from './schema.ts';
-import type { AdminPart, DirectoryPart, DomainPart, ReceptionPart, RulePart, Settings } from './settings.ts';
+import type { AdminPart, DirectoryPart, DomainPart, LivePart, ReceptionPart, RulePart, Settings } from './settings.ts';
 
 /** Octets of the original in a DSN: enough to see what it was, little enough for every mailbox. */
 const DSN_EXCERPT = 64 * 1024;
 
 export type PeerNetworks = Readonly<Record<'on-premises' | 'cloud' | 'gateway', readonly string[]>>;
 type ConnectorFile = SettingsFile['connectors'][number];
+type SourceFile = SettingsFile['directory']['sources'][number];
 
 /** `fileNetworks` holds what the networks-files say. */
 export function compileSettings(raw: SettingsFile, document: SettingsDocument, fileNetworks: PeerNetworks): Settings {
@@ -71,6 +72,15 @@ export function compileSettings(raw: SettingsFile, document: SettingsDocument, f
       excerpt: DSN_EXCERPT,
     },
     directory: compileDirectory(raw, join(dataDirectory, 'directory'), path),
+    domainProof: {
+      domains: raw.domains.flatMap(({ name, verification }) =>
+        verification === undefined
+          ? []
+          : [{ name: name.name, ...given('cname', verification.cname), ...given('txt', verification.txt) }],
+      ),
+      dnsServers: raw.dns.servers,
+      file: join(dataDirectory, 'domain-proof.json'),
+    },
     admin: compileAdmin(raw, path),
   };
   return deepFreeze(settings);
@@ -191,23 +201,60 @@ function compileRule(raw: SettingsFile['rules'][number], source: string): RulePa
 }
 
 /** The name of a source: as written, else the file's name without its ending. */
-export const sourceName = (source: SettingsFile['directory']['sources'][number], index: number): string =>
+export const sourceName = (source: SourceFile, index: number): string =>
   source.name ?? (source.file === undefined ? `source-${index + 1}` : basename(source.file, extname(source.file)));
 
-/** Whether this version reads the source: CSV files. */
-export const isRead = (source: SettingsFile['directory']['sources'][number]): boolean =>
-  source.file !== undefined && !/\.(ldif|ldf|json)$/i.test(source.file);
-
 function compileDirectory(raw: SettingsFile, folder: string, path: (name: string) => string): DirectoryPart {
+  const { sources } = raw.directory;
   return {
-    sources: raw.directory.sources.flatMap((source, index) =>
-      source.file !== undefined && isRead(source) ? [{ name: sourceName(source, index), file: path(source.file) }] : [],
+    sources: sources.flatMap((source, index) =>
+      source.file === undefined ? [] : [{ name: sourceName(source, index), file: path(source.file) }],
     ),
+    live: sources.flatMap((source, index) => compileLive(source, sourceName(source, index), path)),
+    precedence: sources.map(sourceName),
     folder,
     domains: raw.domains.map((domain) => domain.name),
     routingDomains: raw.cloud['routing-domains'],
     connectors: raw.connectors.map((connector) => connector.name),
   };
+}
+
+function compileLive(source: SourceFile, name: string, path: (name: string) => string): LivePart[] {
+  const { ldap, graph, refresh } = source;
+  if (ldap !== undefined) {
+    return [
+      {
+        kind: 'ldap',
+        name,
+        refresh,
+        urls: Array.isArray(ldap.url) ? ldap.url : [ldap.url],
+        startTls: ldap['start-tls'] ?? true,
+        ...given('caFile', ldap['ca-file'], path),
+        ...given('base', ldap.base),
+        filter: ldap.filter,
+        ...given('bindDn', ldap['bind-dn']),
+        ...given('passwordFile', ldap['password-file'], path),
+        pageSize: ldap['page-size'],
+        deadline: ldap.deadline,
+      },
+    ];
+  }
+  if (graph === undefined) return [];
+  return [
+    {
+      kind: 'graph',
+      name,
+      refresh,
+      url: graph.url,
+      signInUrl: graph['sign-in-url'],
+      ...given('tenant', graph.tenant),
+      ...given('clientId', graph['client-id']),
+      ...given('secretFile', graph['secret-file'], path),
+      ...given('certificate', graph.certificate, path),
+      ...given('key', graph.key, path),
+      deadline: graph.deadline,
+    },
+  ];
 }
 
 function compileAdmin(raw: SettingsFile, path: (name: string) => string): AdminPart {

@@ -1,8 +1,9 @@
 /** What no single setting can tell: whether the settings fit together. Pure; each check names the rule it keeps. */
 import { isWithin } from '../mail/address.ts';
 import { asConnector, connectorFor } from './address-spaces.ts';
-import { isLoopback, isRead, sourceName } from './compile.ts';
+import { isLoopback, sourceName } from './compile.ts';
 import { checkConnectors } from './connector-checks.ts';
+import { checkLiveSource } from './directory-checks.ts';
 import type { SettingsDocument } from './document.ts';
 import { checkDomains } from './domain-checks.ts';
 import type { Findings, Mistake, Note, SettingPath } from './mistakes.ts';
@@ -177,12 +178,7 @@ function checkDirectory(raw: SettingsFile, findings: Findings): void {
         'Give each source a name of its own',
       );
     seen.set(name, index);
-    if (!isRead(source))
-      findings.note(
-        [...at],
-        `accepted, not used yet: this version reads CSV files, so the recipients of "${name}" are unknown to it`,
-        'Export them as CSV meanwhile',
-      );
+    checkLiveSource(source, at, findings);
   });
 }
 
@@ -223,9 +219,6 @@ function noteUnused(raw: SettingsFile, findings: Findings): void {
     findings.note(path, 'accepted, not used yet', 'Nothing to do; a later version acts on it');
   if (raw.alerts['mail-to'].length > 0) later(['alerts', 'mail-to']);
   if (raw.alerts['webhook-file'] !== undefined) later(['alerts', 'webhook-file']);
-  raw.domains.forEach((domain, index) => {
-    if (domain.verification !== undefined) later(['domains', index, 'verification']);
-  });
   raw.listeners.forEach((listener, index) => {
     if (listener['proxy-protocol'] !== undefined) later(['listeners', index, 'proxy-protocol']);
   });

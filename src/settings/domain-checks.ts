@@ -38,6 +38,9 @@ export function checkDomains(raw: SettingsFile, findings: Findings): void {
       );
     }
     checkVerify(raw, findings, index, unknown);
+    const proof = domain.verification;
+    if (proof !== undefined && proof.cname === undefined && proof.txt === undefined)
+      findings.mistake([...at, 'verification'], 'nothing to look for', 'Write cname: { record, target } or txt: "MS=..."');
   });
 }
 

@@ -4,6 +4,9 @@ import type { SettingsDocument } from './document.ts';
 import { type Mistake, nearest, type SettingPath } from './mistakes.ts';
 import { jsonSchema, type SchemaNode } from './reference.ts';
 
+/** Mistakes of a value that had the right shape. */
+const FITS: ReadonlySet<string | undefined> = new Set(['unrecognized_keys', 'custom']);
+
 type Issue = z.core.$ZodIssue;
 
 /** Every issue of the schema as a mistake with its place. */
@@ -26,7 +29,7 @@ function describe(issue: Issue, path: SettingPath, document: SettingsDocument, r
     case 'invalid_union': {
       // the branch that fits the shape of what was written tells most; else all of them are named
       const branch = issue.errors.find(
-        (errors) => errors.length > 0 && errors.every((inner) => inner.path.length > 0 || inner.code === 'unrecognized_keys'),
+        (errors) => errors.length > 0 && errors.every((inner) => inner.path.length > 0 || FITS.has(inner.code)),
       );
       if (branch !== undefined) {
         return branch.flatMap((inner) => describe(inner, [...path, ...pathOf(inner)], document, root));

@@ -56,6 +56,8 @@ export async function checkNamedFiles(
     const at = ['directory', 'sources', index] as const;
     await readable([...at, 'file'], source.file);
     await readable([...at, 'ldap', 'password-file'], source.ldap?.['password-file']);
+    await readable([...at, 'ldap', 'ca-file'], source.ldap?.['ca-file']);
+    await pair([...at, 'graph'], source.graph?.certificate, source.graph?.key);
     await readable([...at, 'graph', 'secret-file'], source.graph?.['secret-file']);
   }
   const tokenFile = raw.admin['token-file'];

@@ -4,9 +4,10 @@
  */
 import { z } from 'zod';
 import { connector } from './schema-connectors.ts';
+import { source } from './schema-directory.ts';
 import { cloud, domain, peers, rule } from './schema-routing.ts';
 import { says } from './schema-words.ts';
-import { dnsServer, duration, filePath, hostName, ipAddress, label, mailboxAddress, network, size } from './values.ts';
+import { dnsServer, duration, filePath, hostName, ipAddress, mailboxAddress, network, size } from './values.ts';
 
 const port = () => z.int().min(0).max(65_535);
 
@@ -52,35 +53,6 @@ const tls = z
     ),
   })
   .prefault({});
-
-const source = z.strictObject({
-  name: says(label('a name for a source').optional(), 'How records call it', undefined, "the file's name without its ending"),
-  file: says(filePath().optional(), 'CSV in our plain form, or an export as it comes (CSV, LDIF, JSON)'),
-  ldap: says(
-    z
-      .strictObject({
-        url: says(z.string().min(1), 'Such as "ldaps://dc.example.com"'),
-        base: says(z.string().optional(), 'Where the search begins'),
-        filter: says(z.string().optional(), 'Which objects are read'),
-        'bind-dn': says(z.string().optional(), 'Who asks'),
-        'password-file': says(filePath().optional(), 'A file with the password'),
-      })
-      .optional(),
-    'A directory server that is asked',
-  ),
-  graph: says(
-    z
-      .strictObject({
-        url: says(z.string().min(1), 'Such as "https://graph.microsoft.com/v1.0"'),
-        tenant: says(z.string().optional(), 'The tenant that signs us in'),
-        'client-id': says(z.string().optional(), 'The application that asks'),
-        'secret-file': says(filePath().optional(), 'A file with its secret'),
-      })
-      .optional(),
-    'Microsoft Graph, or a server that answers like it',
-  ),
-  refresh: says(duration().prefault('5m'), 'How often a live source is asked again', 'a new colleague has mail after a coffee'),
-});
 
 const queue = z
   .strictObject({

@@ -24,6 +24,7 @@ export interface Settings {
   readonly delivery: DeliveryPart;
   readonly bounce: { readonly hostname: string; readonly postmaster: Mailbox; readonly excerpt: number };
   readonly directory: DirectoryPart;
+  readonly domainProof: DomainProofPart;
   readonly admin: AdminPart;
 }
 
@@ -107,11 +108,57 @@ export interface DeliveryPart {
 export interface DirectoryPart {
   /** Files that hold recipients, in their order of precedence; absolute paths. */
   readonly sources: readonly { readonly name: string; readonly file: string }[];
+  readonly live: readonly LivePart[];
+  /** The names of all sources, files and live ones, the strongest first. */
+  readonly precedence: readonly string[];
   /** Where versions are kept; absolute path. */
   readonly folder: string;
   readonly domains: readonly { readonly name: Domain; readonly includeSubdomains: boolean }[];
   readonly routingDomains: readonly Domain[];
   readonly connectors: readonly string[];
+}
+
+/** A source that is asked again and again. Paths are absolute, times in milliseconds. */
+export type LivePart = {
+  readonly name: string;
+  readonly refresh: number;
+  /** How long one answer is waited for. */
+  readonly deadline: number;
+} & (
+  | {
+      readonly kind: 'ldap';
+      /** `ldaps://host:636` or `ldap://host:389`, tried in order. */
+      readonly urls: readonly string[];
+      /** For ldap:// alone. */
+      readonly startTls: boolean;
+      readonly caFile?: string;
+      readonly base?: string;
+      readonly filter: string;
+      readonly bindDn?: string;
+      readonly passwordFile?: string;
+      readonly pageSize: number;
+    }
+  | {
+      readonly kind: 'graph';
+      readonly url: string;
+      readonly signInUrl: string;
+      readonly tenant?: string;
+      readonly clientId?: string;
+      readonly secretFile?: string;
+      readonly certificate?: string;
+      readonly key?: string;
+    }
+);
+
+/** The domains whose ownership DNS must prove, and where the states are kept (absolute path). */
+export interface DomainProofPart {
+  readonly domains: readonly {
+    readonly name: Domain;
+    readonly cname?: { readonly record: Domain; readonly target: Domain };
+    readonly txt?: string;
+  }[];
+  readonly dnsServers: readonly string[];
+  readonly file: string;
 }
 
 export interface AdminPart {

@@ -53,6 +53,35 @@ export function parseAddressSpace(text: string): { readonly pattern: string; rea
   return domain === undefined ? undefined : { pattern: wild ? `*.${domain}` : domain, ...price };
 }
 
+/** `ldaps://dc1.example.com` or `ldap://dc1.example.com:3268`, and nothing behind it. */
+export function parseLdapUrl(text: string): string | undefined {
+  const match = /^(ldaps?):\/\/([^/?#@\s]+?)\/?$/i.exec(text);
+  const scheme = match?.[1]?.toLowerCase();
+  const server = parseHostPort(match?.[2] ?? '', scheme === 'ldaps' ? 636 : 389);
+  if (server === undefined) return undefined;
+  return `${scheme}://${server.host.includes(':') ? `[${server.host}]` : server.host}:${server.port}`;
+}
+
+/** An address of the web without a query, and without a slash at its end. Clear HTTP only on loopback: a secret goes there. */
+export function parseWebUrl(text: string): string | undefined {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || url.search !== '' || url.hash !== '' || url.username !== '' || url.password !== '') return undefined;
+  const isOwn = url.hostname === 'localhost' || url.hostname === '[::1]' || url.hostname.startsWith('127.');
+  return url.protocol === 'https:' || (url.protocol === 'http:' && isOwn) ? url.href.replace(/\/+$/, '') : undefined;
+}
+
+/** A search filter of RFC 4515 by its looks: in parentheses that close. The server judges the rest. */
+export function parseLdapFilter(text: string): string | undefined {
+  const filter = text.trim();
+  let open = 0;
+  for (let at = 0; at < filter.length; at++) {
+    if (filter[at] === '(') open++;
+    if (filter[at] === ')') open--;
+    if (open < 0 || (open === 0 && at < filter.length - 1)) return undefined;
+  }
+  return open === 0 && filter.startsWith('(') && filter.length > 2 ? filter : undefined;
+}
+
 /** A domain that is no IP address in disguise. */
 export function parseName(text: string): Domain | undefined {
   return isIP(text) !== 0 || /^[\d.]+$/.test(text) ? undefined : parseDomain(text);
@@ -107,6 +136,10 @@ export const dnsServer = () =>
     'the address of a DNS server',
     '"127.0.0.1:53"',
   );
+export const ldapUrl = () => parsed(parseLdapUrl, 'the address of a directory server', '"ldaps://dc1.example.com"');
+export const ldapFilter = () => parsed(parseLdapFilter, 'a search filter (RFC 4515)', '"(&(objectCategory=person)(mail=*))"');
+export const webUrl = () =>
+  parsed(parseWebUrl, 'an HTTPS address', '"https://graph.microsoft.com/v1.0"; clear HTTP is for this machine alone');
 export const lmtpEndpoint = () =>
   parsed(
     (text) => (text.startsWith('unix:/') ? { unix: text.slice(5) } : parseHostPort(text, 24)),

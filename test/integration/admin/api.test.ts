@@ -1,7 +1,11 @@
+import { randomUUID } from 'node:crypto';
 import { request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type AdminApi, type ApiSettings, openApi } from '../../../src/admin/api.ts';
 import { createMetrics } from '../../../src/admin/metrics.ts';
+import { Uploads } from '../../../src/admin/uploads.ts';
 import type { EventRecord } from '../../../src/mail/event.ts';
 import type { Log } from '../../../src/platform/logger.ts';
 import { type FakeRelay, fakeRelay, NOW, spooled } from './fake-relay.ts';
@@ -23,6 +27,7 @@ const open = (settings: Partial<ApiSettings> = {}): Promise<AdminApi> =>
       metrics: createMetrics(relay.activity, relay.ports, clock),
       readiness: () => ({ accepting: relay.accepting }),
       log,
+      uploads: new Uploads({ folder: join(tmpdir(), `uploads-${randomUUID()}`), clock }),
     },
   );
 
@@ -115,7 +120,7 @@ describe('the admin API', () => {
     };
     expect(description.openapi).toBe('3.1.0');
     expect(Object.keys(description.paths)).toContain('/api/v1/queue/{id}');
-    expect(Object.values(description.paths).flatMap((path) => Object.keys(path))).toHaveLength(16);
+    expect(Object.values(description.paths).flatMap((path) => Object.keys(path))).toHaveLength(43);
     expect(description.paths['/api/v1/queue/reroute']?.['post']).toMatchObject({
       requestBody: { content: { 'application/json': { schema: { required: ['to'] } } } },
     });

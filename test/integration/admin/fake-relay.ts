@@ -7,6 +7,7 @@ import { type Domain, type Mailbox, parseMailbox } from '../../../src/mail/addre
 import type { EventRecord } from '../../../src/mail/event.ts';
 import type { Connector, RouteDecision } from '../../../src/mail/route.ts';
 import type { SpooledMessage, SpoolId } from '../../../src/mail/spooled.ts';
+import { type FakeDirectory, fakeDirectory } from './fake-directory.ts';
 
 export const NOW = Date.parse('2026-11-22T12:00:00Z');
 
@@ -64,6 +65,7 @@ export interface FakeRelay {
   readonly ports: AdminPorts;
   readonly operations: Operations;
   readonly activity: Activity;
+  readonly directory: FakeDirectory;
   /** What was asked of the queue. */
   readonly steered: { selector: Selector; steering: Steering }[];
   messages: SpooledMessage[];
@@ -97,14 +99,17 @@ export function fakeRelay(): FakeRelay {
     reply: { code: 550, enhanced: '5.1.1', text: 'User unknown' },
     steps: [],
   };
+  const directory = fakeDirectory(decision);
   const relay: Omit<FakeRelay, 'operations' | 'ports'> & { ports: AdminPorts } = {
     steered,
     activity,
+    directory,
     messages: [],
     records: [],
     accepting: true,
     more: false,
     ports: {
+      ...directory.ports,
       queue: {
         list: (selector, { limit = 100 }) => {
           const all = relay.messages.filter(

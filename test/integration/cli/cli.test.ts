@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type AdminApi, openApi } from '../../../src/admin/api.ts';
+import type { FileFinding } from '../../../src/admin/directory-contract.ts';
 import { createMetrics } from '../../../src/admin/metrics.ts';
+import { Uploads } from '../../../src/admin/uploads.ts';
 import type { CliPorts } from '../../../src/cli/ports.ts';
 import { runCli } from '../../../src/cli/run-cli.ts';
 import { renderMessageTracking } from '../../../src/evidence/message-tracking-csv.ts';
@@ -15,6 +17,15 @@ import { type FakeRelay, fakeRelay, NOW, spooled } from '../admin/fake-relay.ts'
 import { received, sent } from '../evidence/records.ts';
 
 const TOKEN = 'a-token-of-some-length';
+const BATCH_FILE: FileFinding = {
+  severity: 'error',
+  file: 'batch.csv',
+  line: 1,
+  address: '',
+  problem: 'this is a migration batch file',
+  remedy: 'bridgehead wave create NAME batch.csv',
+};
+const refuse = (head: Buffer): string | undefined => (head.includes('Password') ? 'this file has passwords' : undefined);
 const GONE_PID = 2 ** 22 + 1; // beyond the kernel's largest
 
 let directory: string;
@@ -58,6 +69,9 @@ function ports(): CliPorts {
     },
     run: (file) => Promise.resolve(file === 'config/bridgehead.yaml' ? 0 : 78),
     demo: (args) => Promise.resolve(args.includes('--keep') ? 0 : 1),
+    user: 'anna',
+    inspectFile: (file) => Promise.resolve(file.endsWith('batch.csv') ? [BATCH_FILE] : []),
+    readWaveList: () => Promise.resolve({ addresses: [{ address: 'anna@example.com', line: 2 }], findings: [] }),
     render: { story: renderTrace, csv: (records) => renderMessageTracking(records, '0.1.0', NOW) },
     stdout: { write: (text) => void (out += text) },
     stderr: { write: (text) => void (err += text) },
@@ -78,6 +92,7 @@ async function startDaemon(token?: string): Promise<AdminApi> {
       operations: relay.operations,
       metrics: createMetrics(relay.activity, relay.ports, { now: () => NOW, monotonic: () => 0 }),
       readiness: () => ({ accepting: true }),
+      uploads: new Uploads({ folder: join(directory, 'uploads'), clock: { now: () => NOW, monotonic: () => 0 }, refuse }),
       log: silentLog,
     },
   );

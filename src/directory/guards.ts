@@ -1,0 +1,122 @@
+/**
+ * The guards against a set that lost what it should have (C6, R16): a truncated file, an export with a wrong filter, a
+ * server that answers with a part. They compare with the active version, per source and in total, on both sides.
+ */
+import { nameOf } from './build.ts';
+import type { Comparison } from './compare.ts';
+import type { CompiledIndex } from './compiled-index.ts';
+import type { DirectoryRecord, DirectoryRoute, Finding } from './ports.ts';
+
+/** More than this part of a group may not go at once. */
+const TOLERATED = 0.1;
+/** One person who leaves is no shrunken set, however small the company. */
+const AT_LEAST = 2;
+
+type Side = 'cloud' | 'on-premises';
+/** `hold` and `both` have one foot in the cloud. */
+const sideOf = (route: DirectoryRoute): Side => (route === 'on-premises' ? 'on-premises' : 'cloud');
+
+/** What a source that is read anew still has of its recipients in the active version. */
+export class SourceWatch {
+  readonly name: string;
+  readonly #old: CompiledIndex;
+  readonly #seen: Uint8Array;
+
+  constructor(name: string, old: CompiledIndex) {
+    this.name = name;
+    this.#old = old;
+    this.#seen = new Uint8Array(old.size);
+  }
+
+  record(record: DirectoryRecord, key: string): void {
+    const owner = this.#old.ownerOf(key);
+    if (owner >= 0) this.#seen[owner] = sideOf(record.route) === 'cloud' ? 2 : 1;
+  }
+
+  /** Errors, none where the source has what it had. */
+  findings(origin: string): Finding[] {
+    const groups = new Groups();
+    let had = 0;
+    let has = 0;
+    const old = this.#old;
+    for (let owner = 0; owner < old.size; owner++) {
+      if (old.isGone(owner) || nameOf(old.lineOf(owner).source) !== this.name) continue;
+      had++;
+      const seen = this.#seen[owner] ?? 0;
+      if (seen !== 0) has++;
+      const side = sideOf(old.routeOf(owner));
+      // from on-premises to the cloud is where a migration goes; back again, for many at once, is what a broken export does
+      groups.count(side, seen === 0 || (side === 'cloud' && seen === 1));
+      const kind = old.kindOf(owner);
+      if (kind !== undefined) groups.count(kind, seen === 0);
+    }
+    if (had > 0 && has === 0) {
+      return [refusal(origin, `the source ${this.name} had ${had} recipients, and none of them is there any more`)];
+    }
+    return groups
+      .shrunk()
+      .map(({ group, fewer, before }) =>
+        refusal(
+          origin,
+          fewer === before
+            ? `the source ${this.name} had ${before} recipients of ${word(group)} and has none of them any more: a part of the whole set?`
+            : `the source ${this.name} has ${fewer} of its ${before} recipients of ${word(group)} no more (${percent(fewer, before)})`,
+        ),
+      );
+  }
+}
+
+/** Over all sources: who would become unknown. */
+export function totalFindings(old: CompiledIndex, next: CompiledIndex, comparison: Comparison, origin: string): Finding[] {
+  const groups = new Groups();
+  for (let owner = 0; owner < old.size; owner++) if (!old.isGone(owner)) groups.count(sideOf(old.routeOf(owner)), false);
+  const { pairs, poorer, lostAddresses } = comparison;
+  for (let i = 0; i < pairs.length; i += 2) {
+    const owner = (pairs[i] ?? 0) - 1;
+    if (owner >= 0 && pairs[i + 1] === 0) groups.miss(sideOf(old.routeOf(owner)));
+  }
+  const findings = groups
+    .shrunk()
+    .map(({ group, fewer, before }) =>
+      refusal(origin, `${fewer} of ${before} recipients of ${word(group)} would become unknown (${percent(fewer, before)})`),
+    );
+  if (poorer >= AT_LEAST && poorer > old.recipients * TOLERATED)
+    findings.push(
+      refusal(origin, `${poorer} of ${next.recipients} recipients would lose ${lostAddresses} of their other addresses`),
+    );
+  return findings;
+}
+
+class Groups {
+  readonly #groups = new Map<string, { before: number; fewer: number }>();
+
+  count(group: string, isMissing: boolean): void {
+    let counts = this.#groups.get(group);
+    if (counts === undefined) this.#groups.set(group, (counts = { before: 0, fewer: 0 }));
+    counts.before++;
+    if (isMissing) counts.fewer++;
+  }
+
+  miss(group: string): void {
+    const counts = this.#groups.get(group);
+    if (counts !== undefined) counts.fewer++;
+  }
+
+  shrunk(): { readonly group: string; readonly before: number; readonly fewer: number }[] {
+    return [...this.#groups]
+      .map(([group, counts]) => ({ group, ...counts }))
+      .filter(({ before, fewer }) => fewer >= AT_LEAST && fewer > before * TOLERATED);
+  }
+}
+
+const word = (group: string): string => (group === 'cloud' || group === 'on-premises' ? `route ${group}` : `kind ${group}`);
+const percent = (part: number, whole: number): string => `${Math.round((part / whole) * 100)} %`;
+
+const refusal = (file: string, problem: string): Finding => ({
+  severity: 'error',
+  file,
+  line: 0,
+  address: '',
+  problem,
+  remedy: 'Look whether the set is whole; where they are meant to go, say so with --yes-shrink',
+});
