@@ -2,15 +2,7 @@
 
 import type { Attempt } from '../mail/attempt.ts';
 import type { Connector, RouteDecision } from '../mail/route.ts';
-import type {
-  Notification,
-  RecipientChange,
-  Settlement,
-  SpooledBody,
-  SpooledMessage,
-  SpooledRecipient,
-  SpoolId,
-} from '../mail/spooled.ts';
+import type { Notification, Settlement, SpooledBody, SpooledMessage, SpooledRecipient, SpoolId } from '../mail/spooled.ts';
 
 /**
  * The spool as delivery sees it. A message is claimed as a whole by `due` and stays claimed until `release`: between
@@ -70,5 +62,3 @@ export interface DeliverySettings {
   /** `host:port` of DNS servers; empty: the system's. */
   readonly dnsServers: readonly string[];
 }
-
-export type { RecipientChange };
