@@ -3,15 +3,7 @@
 import type { Mailbox } from '../mail/address.ts';
 import type { Attempt } from '../mail/attempt.ts';
 import type { Connector, RouteDecision } from '../mail/route.ts';
-import type {
-  Notification,
-  RecipientChange,
-  Settlement,
-  SpooledBody,
-  SpooledMessage,
-  SpooledRecipient,
-  SpoolId,
-} from '../mail/spooled.ts';
+import type { Notification, Settlement, SpooledBody, SpooledMessage, SpooledRecipient, SpoolId } from '../mail/spooled.ts';
 
 /**
  * The spool as delivery sees it. A message is claimed as a whole by `due` and stays claimed until `release`: between
@@ -77,5 +69,3 @@ export interface DeliverySettings {
   /** `host:port` of DNS servers; empty: the system's. */
   readonly dnsServers: readonly string[];
 }
-
-export type { RecipientChange };

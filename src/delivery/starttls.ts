@@ -55,7 +55,8 @@ export function judge(policy: TlsPolicy, rung: Rung, observed: Observed): Verdic
       const { refusal } = observed;
       if (refusal !== undefined) return { step: { offer, result: 'refused', error: refusal }, next: rungAfter(policy, rung, '') };
       const result = observed.code === 'ETIMEDOUT' ? 'timed-out' : 'handshake-failed';
-      const error = observed.code === 'ETIMEDOUT' ? observed.message : `${observed.code}: ${observed.message}`.slice(0, 300);
+      const error =
+        observed.code === 'ETIMEDOUT' ? observed.message : `${observed.code}: ${observed.message}`.trim().slice(0, 300);
       return { step: { offer, result, error }, next: rungAfter(policy, rung, observed.code) };
     }
   }

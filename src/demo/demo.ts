@@ -60,7 +60,8 @@ export async function runDemo(args: readonly string[], ports: DemoPorts): Promis
     }
     return ok ? 0 : 1;
   } catch (error) {
-    ports.write(`The demo could not run: ${error instanceof Error ? error.message : String(error)}\n`);
+    const why = error instanceof Error ? error.message : String(error);
+    ports.write(ports.signal.aborted ? 'Interrupted.\n' : `The demo could not run: ${why}\n`);
     return 1;
   } finally {
     rmSync(directory, { recursive: true, force: true, maxRetries: 3 });

@@ -13,6 +13,9 @@ const FRESHNESS_DEADLINE = 1000;
 /** Lines of the outbox that a question looks at; beyond, the answer says that there is more. */
 const PENDING_LINES = 20_000;
 
+/** Milliseconds. Most relays are asked nothing for hours, and a thread costs 10 MiB. */
+const READER_RESTS_AFTER = 5_000;
+
 export interface EvidenceParts {
   readonly outbox: Outbox;
   readonly clock: Clock;
@@ -32,7 +35,7 @@ export interface Evidence extends AsyncDisposable {
 export async function openEvidence(dataDirectory: string, parts: EvidenceParts): Promise<Evidence> {
   const settings = { directory: join(dataDirectory, 'evidence'), keepDays: parts.keepDays };
   const writer = new StoreThread(settings);
-  const reader = new StoreThread(settings);
+  const reader = new StoreThread(settings, READER_RESTS_AFTER);
   // Opens today's file now: a store that cannot promise durability stops the start, not the first message
   const aside = await writer.ask<string[]>({ kind: 'insert', batches: [], now: parts.clock.now() });
   for (const file of aside) parts.log.error({ file }, 'damaged evidence was set aside');

@@ -1,12 +1,9 @@
 /** One worker thread of the store, started when first asked and started again after it died. */
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
+import { workerFile } from '../platform/worker-file.ts';
 import type { StoreSettings } from './store.ts';
 import type { WorkerAnswer, WorkerRequest } from './store-worker.ts';
-
-// The checkout runs .ts, the published package .js (design.md D1)
-const MODULE = new URL('./store-worker.ts', import.meta.url);
-if (!import.meta.url.endsWith('.ts')) MODULE.pathname = MODULE.pathname.replace(/\.ts$/, '.js');
 
 interface Waiting {
   resolve(value: unknown): void;
@@ -18,15 +15,20 @@ export class StoreThread implements AsyncDisposable {
   readonly #waiting = new Map<number, Waiting>();
   #worker: Worker | undefined;
   #lastId = 0;
+  readonly #restAfter: number | undefined;
+  #resting: NodeJS.Timeout | undefined;
 
-  constructor(settings: StoreSettings) {
+  /** `restAfter`: milliseconds without work after which the thread ends, to be started again when it is asked. */
+  constructor(settings: StoreSettings, restAfter?: number) {
     this.#settings = settings;
+    this.#restAfter = restAfter;
   }
 
   /** Rejects when the work failed or the thread died; `T` is what the kind of request answers. */
   ask<T>(request: WorkerRequest): Promise<T> {
     const worker = (this.#worker ??= this.#start());
     const id = ++this.#lastId;
+    clearTimeout(this.#resting);
     return new Promise<T>((resolve, reject) => {
       this.#waiting.set(id, { resolve: (value) => resolve(value as T), reject });
       worker.ref();
@@ -35,11 +37,14 @@ export class StoreThread implements AsyncDisposable {
   }
 
   #start(): Worker {
-    const worker = new Worker(MODULE, { workerData: this.#settings });
+    const worker = new Worker(workerFile('./store-worker', import.meta.url), {
+      workerData: this.#settings,
+      resourceLimits: { maxYoungGenerationSizeMb: 8 }, // batches die young; more would only be kept
+    });
     worker.on('message', (answer: WorkerAnswer) => {
       const waiting = this.#waiting.get(answer.id);
       this.#waiting.delete(answer.id);
-      if (this.#waiting.size === 0) worker.unref(); // an idle thread keeps no process alive
+      if (this.#waiting.size === 0) this.#idle(worker);
       if (answer.error === undefined) waiting?.resolve(answer.value);
       else waiting?.reject(new Error(answer.error));
     });
@@ -56,8 +61,18 @@ export class StoreThread implements AsyncDisposable {
     return worker;
   }
 
+  #idle(worker: Worker): void {
+    worker.unref(); // an idle thread keeps no process alive
+    if (this.#restAfter === undefined) return;
+    this.#resting = setTimeout(() => {
+      this.#worker = undefined;
+      worker.postMessage('close');
+    }, this.#restAfter).unref();
+  }
+
   /** Lets the thread finish what it was given, then ends it. */
   async [Symbol.asyncDispose](): Promise<void> {
+    clearTimeout(this.#resting);
     const worker = this.#worker;
     if (worker === undefined) return;
     worker.ref();

@@ -1,7 +1,11 @@
 /** The certificate that the relay makes for itself where none is set, so that STARTTLS works from the first start. */
 import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
 import { chmod, mkdir, open, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import type { SelfSignedPair, SelfSignedRequest } from './self-signed-worker.ts';
+import { workerFile } from './worker-file.ts';
 
 export interface CertificateFiles {
   /** Paths of PEM files. */
@@ -21,24 +25,18 @@ export async function ensureSelfSigned(directory: string, hostname: string, now:
   const files = { certificate: join(directory, 'self-signed.pem'), key: join(directory, 'self-signed.key') };
   if (await serves(files, hostname, now)) return files;
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  const { generate } = await import('selfsigned'); // needed once in years: not loaded at every start
-  const made = await generate([{ name: 'commonName', value: hostname }], {
-    keySize: 2048,
-    algorithm: 'sha256',
-    // a day back, for peers whose clock is behind
-    notBeforeDate: new Date(now - DAY),
-    notAfterDate: new Date(now + YEARS * 365 * DAY),
-    extensions: [
-      { name: 'basicConstraints', cA: false, critical: true },
-      { name: 'keyUsage', digitalSignature: true, keyEncipherment: true, critical: true },
-      { name: 'extKeyUsage', serverAuth: true, clientAuth: true },
-      { name: 'subjectAltName', altNames: [{ type: 2, value: hostname }] },
-    ],
-  });
+  // a day back, for peers whose clock is behind
+  const made = await generate({ hostname, notBefore: now - DAY, notAfter: now + YEARS * 365 * DAY });
   // The key first: a crash between the two leaves an old certificate beside a new key, which `serves` sees.
-  await replace(files.key, made.private);
-  await replace(files.certificate, made.cert);
+  await replace(files.key, made.key);
+  await replace(files.certificate, made.certificate);
   return files;
+}
+
+async function generate(request: SelfSignedRequest): Promise<SelfSignedPair> {
+  const worker = new Worker(workerFile('./self-signed-worker', import.meta.url), { workerData: request });
+  const [pair] = await once(worker, 'message'); // rejects where the thread fails
+  return pair as SelfSignedPair;
 }
 
 async function serves(files: CertificateFiles, hostname: string, now: number): Promise<boolean> {

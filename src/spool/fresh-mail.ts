@@ -7,7 +7,7 @@ import type { SpooledMessage, SpoolId } from '../mail/spooled.ts';
 export interface FreshMessage {
   /** `undefined`: the last recipient is done, the removal is under way. */
   message: SpooledMessage | undefined;
-  readonly body: Buffer | undefined;
+  body: Buffer | undefined;
   /** Changes that are not durable yet. */
   pending: number;
 }
@@ -26,10 +26,21 @@ export class FreshMail {
     return this.#messages.get(id);
   }
 
-  /** Keeps a message that was just accepted, where there is room; without room it is read again when it is due. */
+  /**
+   * Keeps a message that was just accepted. Where there is no room the oldest go, and are read again when it is their
+   * turn: what waits for a dead next hop must not keep the next message for a live one from memory.
+   */
   offer(message: SpooledMessage, body: Buffer | undefined): void {
-    if (body === undefined || this.#octets + body.length > this.#limit) return;
+    if (body === undefined || body.length > this.#limit) return;
     this.#octets += body.length;
+    if (this.#octets > this.#limit) {
+      for (const [id, oldest] of this.#messages) {
+        this.#octets -= oldest.body?.length ?? 0;
+        oldest.body = undefined;
+        if (oldest.pending === 0) this.#messages.delete(id);
+        if (this.#octets <= this.#limit) break;
+      }
+    }
     this.#messages.set(message.id, { message, body, pending: 0 });
   }
 

@@ -56,7 +56,7 @@ export class Spool implements AsyncDisposable {
     this.#index = opened.index;
     this.#lock = opened.lock;
     this.#aside = opened.aside;
-    const memory = settings.memory ?? 64 * 1024 * 1024;
+    const memory = settings.memory ?? 32 * 1024 * 1024;
     this.#drafts = { used: 0, limit: memory };
     this.#fresh = new FreshMail(memory);
     // Postfix's rule: one and a half messages of the largest size.

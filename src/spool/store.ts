@@ -4,9 +4,11 @@
  * One transaction is under way at a time; what comes meanwhile goes into the next. So a transaction that fails takes a
  * known set of changes with it and leaves nothing else inside lmdb, where a write after a failed one could hang.
  */
+import { setImmediate as setImmediateAsync } from 'node:timers/promises';
 import type { EventRecord } from '../mail/event.ts';
 import type { SpoolId } from '../mail/spooled.ts';
 import type { Log } from '../platform/logger.ts';
+import { mappedMemory } from '../platform/memory.ts';
 import { FORMAT } from './codec.ts';
 import { type Databases, openDatabases } from './databases.ts';
 import { type Change, eventsOf, Group, linesOf } from './group.ts';
@@ -20,6 +22,9 @@ export interface StoreSettings {
   readonly reopenDelay: number;
 }
 
+/** Octets that the map may grow by, and how often that is looked at, in milliseconds. */
+const MAP_LIMIT = 64 * 1024 * 1024;
+const MAP_WATCH = 1_000;
 /** Milliseconds that outcomes wait for company. */
 const OUTCOME_DELAY = 2;
 const LONGEST_REOPEN_DELAY = 30_000;
@@ -53,6 +58,10 @@ export class Store {
   #replaced: { sequence: number; lines: string }[] = [];
   #acknowledgeTimer: NodeJS.Timeout | undefined;
   #outcomeTimer: NodeJS.Timeout | undefined;
+  /** `large`: to be mapped anew when the transaction under way ends; `anew`: that is happening, no transaction begins. */
+  #mapping: 'fine' | 'large' | 'anew' = 'fine';
+  #mappedAtOpen = mappedMemory();
+  readonly #mapWatch: NodeJS.Timeout;
   readonly #controls = new Map<string, string>();
   /** Told of each transaction with event records, once it is durable. */
   committed: (sequence: number, lines: string, events: readonly EventRecord[]) => void = () => {};
@@ -69,6 +78,7 @@ export class Store {
     const last = [...this.#db.outbox.getKeys({ reverse: true, limit: 1 })][0] ?? 0;
     this.#sequence = Math.max(last + 1, Date.now() * 1000);
     this.#watch = setTimeout(() => this.#overdue(), settings.commitDeadline).unref();
+    this.#mapWatch = setInterval(() => this.#watchMap(), MAP_WATCH).unref();
     if (!this.#controls.has('format')) {
       void this.write({ writes: [], events: [], keep: true, control: { key: 'format', value: String(FORMAT) } });
     }
@@ -91,7 +101,7 @@ export class Store {
     if (group === undefined) {
       group = this.#waiting;
       group.changes.push(change);
-      if (this.#underWay === undefined && this.#failure === undefined) {
+      if (this.#underWay === undefined && this.#failure === undefined && this.#mapping !== 'anew') {
         if (change.keep) this.#beginSoon();
         else this.#begin();
       }
@@ -110,7 +120,7 @@ export class Store {
     this.#outcomeTimer ??= setTimeout(() => {
       this.#outcomeTimer = undefined;
       const idle = this.#open === undefined && this.#underWay === undefined && this.#failure === undefined;
-      if (idle && !this.#closed && this.#waiting.changes.length > 0) this.#begin();
+      if (idle && this.#mapping !== 'anew' && !this.#closed && this.#waiting.changes.length > 0) this.#begin();
     }, OUTCOME_DELAY);
   }
 
@@ -146,12 +156,13 @@ export class Store {
     this.#acknowledgeTimer ??= setTimeout(() => {
       this.#acknowledgeTimer = undefined;
       if (this.#acknowledged.length === 0 || this.#closed || this.#failure !== undefined) return;
-      if (this.#open === undefined && this.#underWay === undefined) this.#begin();
+      if (this.#open === undefined && this.#underWay === undefined && this.#mapping !== 'anew') this.#begin();
     }, ACKNOWLEDGE_DELAY).unref();
   }
 
   /** Waits for what is under way, at most one deadline, and closes. */
   async close(): Promise<void> {
+    while (this.#mapping === 'anew') await setImmediateAsync();
     if (this.#closed) return;
     if (
       this.#failure === undefined &&
@@ -170,6 +181,7 @@ export class Store {
     clearTimeout(this.#reopenTimer);
     clearTimeout(this.#acknowledgeTimer);
     clearTimeout(this.#outcomeTimer);
+    clearInterval(this.#mapWatch);
     const gone = new Error('the spool is closed');
     for (const group of [this.#waiting, this.#underWay]) {
       group?.accepted.reject(gone);
@@ -264,11 +276,52 @@ export class Store {
       if (lines !== '') this.committed(group.sequence, lines, events);
       if (this.#failure !== undefined) this.#recovered();
     }
+    if (this.#mapping === 'large' && this.#failure === undefined && this.#closing === undefined) this.#mapAnew();
+    else this.#next();
+  }
+
+  /** Begins the next transaction, where something waits for one. */
+  #next(): void {
     const waiting = this.#waiting.changes;
     if (this.#refused.length > 0 || this.#closing !== undefined || waiting.some(({ keep }) => !keep)) {
       if (waiting.length > 0 || this.#refused.length > 0) this.#begin();
       else this.#closing?.();
     } else if (waiting.length > 0) this.#beginSoon();
+  }
+
+  /**
+   * LMDB reads by a memory map, and the kernel maps the neighbours of each page that is looked at: in the end the whole
+   * file, bodies and all, counts as our memory. Opening it anew lets go of that, within a few milliseconds.
+   */
+  #watchMap(): void {
+    if (this.#mapping !== 'fine' || this.#failure !== undefined || this.#closed) return;
+    const mapped = mappedMemory();
+    if (mapped - this.#mappedAtOpen < MAP_LIMIT) return;
+    this.#mapping = 'large';
+    if (this.#open === undefined && this.#underWay === undefined) this.#mapAnew();
+  }
+
+  #mapAnew(): void {
+    this.#mapping = 'anew';
+    // From a callback of its own: nothing but lmdb's own promises runs between close and open, so no reader comes between
+    setImmediate(() => {
+      if (this.#closed || this.#closing !== undefined) {
+        this.#mapping = 'fine';
+        return this.#next();
+      }
+      this.#reopening = this.#db.root.close().then(() => {
+        try {
+          this.#db = openDatabases(this.#settings.path);
+        } catch (error) {
+          this.#isOpen = false;
+          this.#mapping = 'fine';
+          return this.#failed(new Group(), error as Error);
+        }
+        this.#mappedAtOpen = mappedMemory();
+        this.#mapping = 'fine';
+        this.#next();
+      });
+    });
   }
 
   /** What was accepted in it was answered 451 meanwhile: it goes again. Its outcomes are durable, and say so. */

@@ -68,20 +68,27 @@ async function liveRate(): Promise<number> {
   return (live.count - before) / ((performance.now() - began) / 1000);
 }
 
+function memoryLine(): string {
+  const { now, own, mapped } = relay.memory();
+  return `memory ${now.toFixed(0)} MiB, of it our own ${own.toFixed(0)}, mapped files ${mapped.toFixed(0)}`;
+}
+
 await relay.start();
 await liveRate(); // warm-up
 const rateBefore = await liveRate();
 say(`live hop alone: ${rateBefore.toFixed(0)}/s`);
 const fill = await send('moved@example.com', (sent) => sent >= count);
-say(
-  `${fill.accepted} messages for the dead hop, accepted at ${(fill.accepted / fill.seconds).toFixed(0)}/s; memory ${relay.rss().toFixed(0)} MiB`,
-);
+say(`${fill.accepted} messages for the dead hop, accepted at ${(fill.accepted / fill.seconds).toFixed(0)}/s; ${memoryLine()}`);
 const rateBeside = await liveRate();
-const peakFirst = relay.peakRss();
+const peakFirst = relay.memory().peak;
+say(`after the live load beside them: ${memoryLine()}`);
 await relay.stop();
 const startSeconds = await relay.start();
+say(`just started: ${memoryLine()}`);
+await liveRate(); // warm-up, as before the first measurement
 const rateAfter = await liveRate();
-const peakSecond = relay.peakRss();
+say(`after the live load: ${memoryLine()}`);
+const peakSecond = relay.memory().peak;
 await relay.kill();
 
 say(

@@ -105,16 +105,11 @@ ${options.settings}`,
     process.kill(this.pid, name);
   }
 
-  /** Resident memory now, MiB. */
-  rss(): number {
+  /** Resident memory in MiB: now, of it our own (heap, buffers) and mapped files (the spool's pages), and the peak so far. */
+  memory(): { now: number; own: number; mapped: number; peak: number } {
     const status = readFileSync(`/proc/${this.pid}/status`, 'utf8');
-    return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024;
-  }
-
-  /** Peak resident memory, MiB. */
-  peakRss(): number {
-    const status = readFileSync(`/proc/${this.pid}/status`, 'utf8');
-    return Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024;
+    const of = (name: string) => Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1] ?? 0) / 1024;
+    return { now: of('VmRSS'), own: of('RssAnon'), mapped: of('RssFile'), peak: of('VmHWM') };
   }
 
   cli(...args: string[]): { status: number | null; stdout: string; stderr: string } {

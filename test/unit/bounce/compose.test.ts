@@ -1,3 +1,4 @@
+import { simpleParser } from 'mailparser';
 import { describe, expect, it } from 'vitest';
 import { composeDsn, type Occasion } from '../../../src/bounce/compose.ts';
 import type { Happening } from '../../../src/bounce/ports.ts';
@@ -37,6 +38,15 @@ describe('a notification', () => {
     expect(original).toContain('Content-Type: message/rfc822');
     expect(text.endsWith('--=_01JBBBBBBBBBBBBBBBBBBBBBBB--\r\n')).toBe(true);
     expect(dsn).toMatchObject({ eightBit: false, smtputf8: false, size: dsn.body.length });
+  });
+
+  it("is read as it is meant by somebody else's parser", async () => {
+    const mail = await simpleParser(compose().dsn.body);
+    expect(mail.from?.value[0]?.address).toBe('mailops@example.com');
+    expect(mail.headers.get('auto-submitted')).toBe('auto-replied');
+    expect(mail.text).toContain('<User@example.com>');
+    expect(mail.text).toContain('Final-Recipient: rfc822; User@example.com'); // it shows message/delivery-status as text
+    expect(mail.attachments.map(({ contentType }) => contentType)).toEqual(['message/rfc822']);
   });
 
   it('tells people what happened, in the words of the remote host, with the address as they wrote it', () => {

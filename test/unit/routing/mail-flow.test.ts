@@ -205,6 +205,17 @@ describe('connectors', () => {
     expect(ask(people, routing, 'here@example.com', 'external')).toBe('550 5.4.4');
   });
 
+  it('R10 a Maildir has no server that knows aliases: mail for one lies with its owner', () => {
+    const maildir = connector('on-premises', 'on-premises', ['example.com'], { nextHop: { kind: 'maildir', path: '/mail' } });
+    const routing = compileRouting({
+      ...SETTINGS,
+      connectors: [maildir, ...CONNECTORS.filter(({ name }) => name !== 'on-premises')],
+    });
+    for (const written of ['h@example.com', 'H+news@example.com', 'here@example.com']) {
+      expect(brief(decideRoute(routing, people, question(written, 'external')))).toBe('on-premises here@example.com');
+    }
+  });
+
   it("an operator's reroute and a copy go by their connector whatever the route says", () => {
     const delivery = { stage: 'delivery' } as const;
     expect(ask(people, ROUTING, 'here@example.com', 'external', { ...delivery, rerouteTo: 'cloud' })).toBe(`cloud here@${T}`);

@@ -1,0 +1,141 @@
+/** `bridgehead`: hands the command line its ports, and runs the relay until a signal ends it. */
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { runCli } from './cli/run-cli.ts';
+import { runDemo } from './demo/demo.ts';
+import { openDirectory } from './directory/directory.ts';
+import { renderMessageTracking } from './evidence/message-tracking-csv.ts';
+import { renderTrace } from './evidence/trace-table.ts';
+import { openOffline } from './offline.ts';
+import { systemClock } from './platform/clock.ts';
+import { openLog, type RelayLog } from './platform/logger.ts';
+import { collectStartupGarbage } from './platform/memory.ts';
+import { DirectoryRefused, type Relay, reportOf, startRelay } from './relay.ts';
+import { loadSettings } from './settings/load.ts';
+import { formatMistake } from './settings/mistakes.ts';
+import type { Settings } from './settings/settings.ts';
+import { SpoolInUse } from './spool/lock.ts';
+
+const version = (JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }).version;
+const clock = systemClock;
+const SETTINGS_WRONG = 78; // EX_CONFIG
+/** Transactions and deliveries under way end by then; the rest stays spooled. */
+const STOP_DEADLINE = 30_000;
+
+/** Runs the relay in the foreground; the exit status. */
+async function run(file: string): Promise<number> {
+  const loaded = await loadSettings(file);
+  if (!loaded.ok) {
+    for (const mistake of loaded.mistakes) process.stderr.write(`${formatMistake(mistake)}\n`);
+    return SETTINGS_WRONG;
+  }
+  const { settings } = loaded;
+  const log = await openLog(settings.log, 1);
+  for (const note of loaded.notes) log.warn({ note: formatMistake(note) }, 'settings note');
+  let relay: Relay;
+  try {
+    relay = await startRelay(settings, { log, clock, version });
+  } catch (error) {
+    log.flush();
+    if (error instanceof DirectoryRefused || error instanceof SpoolInUse) process.stderr.write(`${error.message}\n`);
+    else process.stderr.write(`the relay cannot start: ${String(error instanceof Error ? error.message : error)}\n`);
+    return error instanceof DirectoryRefused ? SETTINGS_WRONG : 1;
+  }
+  collectStartupGarbage();
+  log.info({ version, pid: process.pid, listening: relay.listening, admin: relay.adminUrl }, 'the relay accepts mail');
+  const status = await ended(relay, log);
+  log.flush();
+  return status;
+}
+
+/** Until a signal or a fault ends the relay. */
+function ended(relay: Relay, log: RelayLog): Promise<number> {
+  return new Promise((resolve) => {
+    let stopping = false;
+    const stop = (why: string, status: number): void => {
+      if (stopping) {
+        log.flush();
+        process.exit(1); // asked twice: at once. What is spooled is durable.
+      }
+      stopping = true;
+      log.info({ why }, 'the relay stops');
+      relay.stop(STOP_DEADLINE).then(
+        () => resolve(status),
+        (error: unknown) => {
+          log.error({ err: error }, 'the relay did not stop cleanly');
+          resolve(1);
+        },
+      );
+    };
+    process.on('SIGTERM', () => stop('SIGTERM', 0));
+    process.on('SIGINT', () => stop('SIGINT', 0));
+    process.on('SIGHUP', () => {
+      relay.reload('SIGHUP').then(
+        ({ ok, mistakes }) => {
+          for (const mistake of mistakes) log.error({ mistake: formatMistake(mistake) }, 'reload refused');
+          if (!ok) log.error('the settings and the directory before it stay active');
+        },
+        (error: unknown) => log.error({ err: error }, 'reload failed'),
+      );
+    });
+    // A bug or a broken machine: nothing can be trusted to be whole but what is on disk. The service manager restarts.
+    const fault = (error: unknown): void => {
+      log.fatal({ err: error }, 'uncaught error');
+      stop('uncaught error', 1);
+    };
+    process.on('uncaughtException', fault);
+    process.on('unhandledRejection', fault);
+  });
+}
+
+/** The settings and the recipients that they name, checked together (`check`). */
+async function loadAll(file: string): Promise<Awaited<ReturnType<typeof loadSettings>>> {
+  const loaded = await loadSettings(file);
+  if (!loaded.ok) return loaded;
+  const found = await openDirectory(loaded.settings.directory, { clock, readOnly: true });
+  const { ok, mistakes, notes } = reportOf(found.ok, found.findings, loaded.notes);
+  return ok ? { ...loaded, notes } : { ok: false, mistakes };
+}
+
+async function demo(args: readonly string[]): Promise<number> {
+  const interrupted = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupted.abort());
+  return runDemo(args, {
+    mainFile: fileURLToPath(new URL(import.meta.url.replace('bridgehead.', 'main.'))),
+    write: (text) => process.stdout.write(text),
+    signal: interrupted.signal,
+  });
+}
+
+const argv = process.argv.slice(2);
+const quiet = await openLog({ level: 'warn', format: 'json' }, 2);
+process.exitCode = await runCli<Settings>(argv.length === 0 ? ['run'] : argv, {
+  version,
+  loadSettings: loadAll,
+  openOffline: (settings) => openOffline(settings, { log: quiet, clock, version }),
+  run,
+  demo,
+  user: userInfo().username,
+  async inspectFile(file, format) {
+    // domains and connectors are the relay's affair: here it is asked whether this is a directory at all
+    const checks = { domains: [], routingDomains: [], connectors: [] };
+    if (format !== undefined && !isFormat(format)) return [];
+    const opened = await openFileSource({ name: 'file', file, checks, ...(format !== undefined && { format }) });
+    return opened.ok ? [] : opened.findings;
+  },
+  async readWaveList(file) {
+    const { addresses, findings } = await readWaveList(file);
+    return { addresses: addresses.map(({ mailbox, line }) => ({ address: mailbox.address, line })), findings };
+  },
+  render: {
+    story: renderTrace,
+    csv: (records) => renderMessageTracking(records, version, clock.now()),
+  },
+  stdout: Object.assign(
+    { write: (text: string) => void process.stdout.write(text) },
+    process.stdout.columns && { columns: process.stdout.columns },
+  ),
+  stderr: { write: (text) => void process.stderr.write(text) },
+  now: () => clock.now(),
+});
+quiet.flush();
