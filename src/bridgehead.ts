@@ -1,9 +1,12 @@
 /** `bridgehead`: hands the command line its ports, and runs the relay until a signal ends it. */
 import { readFileSync } from 'node:fs';
+import { userInfo } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { runCli } from './cli/run-cli.ts';
 import { runDemo } from './demo/demo.ts';
 import { openDirectory } from './directory/directory.ts';
+import { isFormat, openFileSource } from './directory/readers/open-source.ts';
+import { readWaveList } from './directory/readers/wave-list.ts';
 import { renderMessageTracking } from './evidence/message-tracking-csv.ts';
 import { renderTrace } from './evidence/trace-table.ts';
 import { openOffline } from './offline.ts';

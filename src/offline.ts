@@ -6,7 +6,10 @@ import { createOperations } from './admin/operations.ts';
 import type { EvidenceFilter } from './admin/ports.ts';
 import { createTransport } from './delivery/transport.ts';
 import { openDirectory } from './directory/directory.ts';
+import { DomainProofs } from './directory/domain-proof.ts';
+import { GraceWindow } from './directory/waves/grace-window.ts';
 import { readEvidence } from './evidence/evidence.ts';
+import { Operating } from './operating.ts';
 import type { Clock } from './platform/clock.ts';
 import type { Log } from './platform/logger.ts';
 import { connectorNamed, DirectoryRefused, reportOf } from './relay.ts';
@@ -28,20 +31,43 @@ export async function openOffline(
   { log, clock, version }: OfflineParts,
 ): Promise<Operations & AsyncDisposable> {
   await using opened = new AsyncDisposableStack();
-  const found = await openDirectory(settings.directory, { clock, readOnly: true });
-  if (!found.ok) throw new DirectoryRefused(found.findings);
-  const { directory } = found;
   const spool = opened.use(
     await openSpool(
       { directory: `${settings.dataDirectory}/spool`, messageSize: settings.reception.messageSize },
       { clock, log },
     ),
   );
+  // the lock of the spool first: with it nobody else writes versions
+  const found = await openDirectory(settings.directory, { clock });
+  if (!found.ok) throw new DirectoryRefused(found.findings);
+  const { directory } = found;
   const transport = createTransport(settings.delivery, { clock, log, listeners: settings.reception.listeners });
   opened.defer(() => transport.close(1_000));
   const paused = pauses(spool, clock);
-  const routing = compileRouting(settings.routing);
+  const proofs = opened.use(new DomainProofs(settings.domainProof, { clock, log }));
+  const grace = new GraceWindow({ file: `${settings.directory.folder}/grace.json`, directory, clock, log });
+  const routing = compileRouting(settings.routing, proofs.isGated);
+  const admission = {
+    routing: () => routing,
+    directory,
+    verify: (...question: Parameters<typeof transport.verify>) => transport.verify(...question),
+  };
   const evidence = { query: (filter: EvidenceFilter) => Promise.resolve(readEvidence(settings.dataDirectory, spool, filter)) };
+  const operating = opened.use(
+    await Operating.open({
+      directory,
+      proofs,
+      grace,
+      admission,
+      spool,
+      evidence,
+      clock,
+      log,
+      settings: () => settings,
+      // the next start routes what is held and queued anew
+      recheck: () => Promise.resolve(),
+    }),
+  );
   const activity = new Activity();
   await recallLastHour(activity, evidence, clock.now());
   const operations = createOperations({
@@ -57,17 +83,8 @@ export async function openOffline(
         test: (name) => transport.test(connectorNamed(settings, name)),
       },
       evidence,
-      routing: {
-        explain: (question) =>
-          explainRoute(
-            {
-              routing: () => routing,
-              directory,
-              verify: (...question: Parameters<typeof transport.verify>) => transport.verify(...question),
-            },
-            question,
-          ),
-      },
+      ...operating.ports,
+      routing: { explain: (question) => explainRoute(admission, question) },
       status: {
         hostname: settings.hostname,
         version,

@@ -7,19 +7,24 @@ import type { CheckReport, Status } from './admin/contract.ts';
 import { createMetrics } from './admin/metrics.ts';
 import { createOperations } from './admin/operations.ts';
 import type { AdminPorts } from './admin/ports.ts';
+import { Uploads } from './admin/uploads.ts';
 import { createNotifier } from './bounce/notifier.ts';
 import { createScheduler, type Scheduler } from './delivery/scheduler.ts';
 import { createTransport } from './delivery/transport.ts';
 import { formatFinding, openDirectory } from './directory/directory.ts';
+import { DomainProofs } from './directory/domain-proof.ts';
 import type { Finding } from './directory/ports.ts';
+import { GraceWindow } from './directory/waves/grace-window.ts';
 import { openEvidence } from './evidence/evidence.ts';
 import type { Outbox } from './evidence/ports.ts';
+import type { EventRecord } from './mail/event.ts';
+import { Operating, refuseUpload } from './operating.ts';
 import type { Clock } from './platform/clock.ts';
 import type { RelayLog } from './platform/logger.ts';
 import { removeRunFile, writeRunFile } from './platform/run-file.ts';
 import { ensureSelfSigned } from './platform/server-certificate.ts';
 import { type Reception, startReception } from './reception/server.ts';
-import { admitRecipient, explainRoute } from './routing/admission.ts';
+import { type Admission, admitRecipient, explainRoute } from './routing/admission.ts';
 import { compileRouting } from './routing/compile.ts';
 import { routeSpooled } from './routing/spooled-route.ts';
 import { loadSettings } from './settings/load.ts';
@@ -75,12 +80,15 @@ export async function startRelay(initial: Settings, { log, clock, version }: Rel
   let directoryFindings = found.findings;
   let refusedReload: CheckReport | undefined;
   for (const finding of found.findings) log.warn({ finding }, 'directory finding');
-  let routing = compileRouting(settings.routing);
+  const proofs = opened.use(new DomainProofs(settings.domainProof, { clock, log }));
+  const grace = new GraceWindow({ file: `${settings.directory.folder}/grace.json`, directory, clock, log });
+  let routing = compileRouting(settings.routing, proofs.isGated);
 
   const activity = new Activity();
+  const listeners: ((event: EventRecord) => void)[] = [(event) => activity.note(event, clock.now())];
   const evidence = opened.use(
     await openEvidence(settings.dataDirectory, {
-      outbox: tapOutbox(spool, log, activity, clock),
+      outbox: tapOutbox(spool, log, listeners),
       clock,
       log,
       keepDays: Math.ceil(settings.evidence.keep / 86_400_000),
@@ -99,6 +107,7 @@ export async function startRelay(initial: Settings, { log, clock, version }: Rel
     notifying: notifier,
     control: { isPaused: (connector) => paused.of(connector) !== undefined },
     transport,
+    grace,
     clock,
     log,
   });
@@ -109,6 +118,22 @@ export async function startRelay(initial: Settings, { log, clock, version }: Rel
     directory,
     verify: (...question: Parameters<typeof transport.verify>) => transport.verify(...question),
   };
+  const operating = opened.use(
+    await Operating.open({
+      directory,
+      proofs,
+      grace,
+      admission,
+      spool,
+      evidence,
+      clock,
+      log,
+      settings: () => settings,
+      recheck: () => scheduler.recheckHeld(),
+    }),
+  );
+  listeners.push((event) => operating.onEvent(event));
+  const uploads = opened.use(new Uploads({ folder: `${settings.dataDirectory}/uploads`, clock, refuse: refuseUpload }));
   let reception: Reception | undefined;
   const startedAt = clock.now();
 
@@ -134,6 +159,7 @@ export async function startRelay(initial: Settings, { log, clock, version }: Rel
       return refusedReload;
     }
     const next = loaded.settings;
+    const before = directory.active();
     const loading = await directory.reload(who, next.directory);
     const report = reportOf(loading.ok, loading.findings, [...loaded.notes, ...needRestart(settings, next)]);
     if (!loading.ok) {
@@ -144,11 +170,12 @@ export async function startRelay(initial: Settings, { log, clock, version }: Rel
     refusedReload = undefined;
     directoryFindings = loading.findings;
     settings = next;
-    routing = compileRouting(next.routing);
+    routing = compileRouting(next.routing, proofs.isGated);
     scheduler.reconfigure(next.delivery);
     notifier.reconfigure(next.bounce);
     reception?.reconfigure({ ...next.reception, listeners: initial.reception.listeners });
     await reception?.reloadCertificate();
+    await operating.reconfigure(before);
     await scheduler.recheckHeld();
     log.info({ who, directoryVersion: directory.active().version, changed: loading.changed }, 'settings and directory reloaded');
     return report;
@@ -165,6 +192,7 @@ export async function startRelay(initial: Settings, { log, clock, version }: Rel
             remedy: 'bridgehead check',
           },
         ]),
+    ...operating.findings(),
     ...directoryFindings.map((one) => ({ severity: one.severity, problem: formatFinding(one), remedy: one.remedy })),
     ...scheduler
       .stats()
@@ -177,6 +205,7 @@ export async function startRelay(initial: Settings, { log, clock, version }: Rel
   ];
 
   const ports: AdminPorts = {
+    ...operating.ports,
     queue: steerable(spool, scheduler),
     connectors: {
       all: () => settings.delivery.connectors,
@@ -194,10 +223,22 @@ export async function startRelay(initial: Settings, { log, clock, version }: Rel
     settings: { check, reload: () => reload('operator') },
   };
   const operations = createOperations({ ports, activity, clock });
-  const api = opened.use(await openAdmin(settings, version, { operations, ports, activity, readiness: state, log, clock }));
+  const api = opened.use(
+    await openAdmin(settings, version, { operations, ports, activity, readiness: state, uploads, log, clock }),
+  );
 
+  /** C9: where the hold of a wave is full, no more is taken for it. */
+  const unlessFull = (answer: Admission): Admission => {
+    const refusal = answer.heldBy === undefined ? undefined : operating.refusal(answer.heldBy);
+    return refusal === undefined ? answer : { ...answer, reply: refusal };
+  };
   reception = await startReception(settings.reception, {
-    admission: { admit: (query) => admitRecipient(admission, query) },
+    admission: {
+      admit: (query) => {
+        const answer = admitRecipient(admission, query);
+        return answer instanceof Promise ? answer.then(unlessFull) : unlessFull(answer);
+      },
+    },
     spooling: spool,
     events: spool,
     log,
@@ -206,6 +247,7 @@ export async function startRelay(initial: Settings, { log, clock, version }: Rel
   const listening = reception.addresses().map(({ address, port }) => `${address}:${port}`);
   opened.use(reception);
   scheduler.start();
+  operating.start();
   // Holds end by time as well (C9), and a switch of the directory may have missed mail that was on its way in
   const rechecking = setInterval(() => void scheduler.recheckHeld(), RECHECK_HELD);
   opened.defer(() => clearInterval(rechecking));
@@ -245,7 +287,7 @@ function steerable(spool: Spool, scheduler: Scheduler): AdminPorts['queue'] {
 }
 
 /** Every record that is durable goes to the log and the counters once, then to the store. */
-function tapOutbox(spool: Spool, log: RelayLog, activity: Activity, clock: Clock): Outbox {
+function tapOutbox(spool: Spool, log: RelayLog, listeners: readonly ((event: EventRecord) => void)[]): Outbox {
   return {
     pending: () => spool.pending(),
     acknowledge: (sequences) => spool.acknowledge(sequences),
@@ -254,7 +296,7 @@ function tapOutbox(spool: Spool, log: RelayLog, activity: Activity, clock: Clock
         const lines = batch.lines.split('\n');
         batch.events.forEach((event, i) => {
           log.event(event.event, lines[i] ?? '');
-          activity.note(event, clock.now());
+          for (const listen of listeners) listen(event);
         });
         take(batch);
       });
@@ -265,7 +307,7 @@ function tapOutbox(spool: Spool, log: RelayLog, activity: Activity, clock: Clock
 async function openAdmin(
   { admin, hostname }: Settings,
   version: string,
-  parts: Pick<Parameters<typeof openApi>[1], 'operations' | 'readiness' | 'log'> & {
+  parts: Pick<Parameters<typeof openApi>[1], 'operations' | 'readiness' | 'uploads' | 'log'> & {
     ports: AdminPorts;
     activity: Activity;
     clock: Clock;
@@ -285,6 +327,7 @@ async function openAdmin(
     {
       operations: parts.operations,
       readiness: parts.readiness,
+      uploads: parts.uploads,
       log: parts.log,
       metrics: createMetrics(parts.activity, parts.ports, parts.clock),
     },

@@ -14,7 +14,9 @@ import type {
   DirectoryImported,
   DirectoryList,
   DomainState,
+  ExportOptions,
   ImportOptions,
+  KeptExport,
   MxRequest,
   MxSwitched,
   NamedFile,
@@ -255,6 +257,8 @@ export interface DirectoryOperations {
   importDirectory(files: readonly NamedFile[], options: ImportOptions): Promise<DirectoryImported>;
   diffDirectory(files: readonly NamedFile[], options: DiffOptions): Promise<DirectoryDiff>;
   checkDirectory(): Promise<DirectoryCheck>;
+  /** Keeps what one side has, for comparing alone: it has no word in routing. */
+  keepExport(files: readonly NamedFile[], options: ExportOptions): Promise<KeptExport>;
   listDirectory(): Promise<DirectoryList>;
   showRecipient(address: string): Promise<DirectoryEntryShown>;
   setRecipient(request: SetRequest): Promise<DirectoryChange>;

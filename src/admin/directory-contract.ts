@@ -82,7 +82,6 @@ export const queuedMoves = z.object({
   changes: z.record(z.string(), z.int()).readonly(),
   list: list(z.object({ id: z.string(), recipient: z.string(), from: z.string(), to: z.string() })),
 });
-export type QueuedMoves = z.output<typeof queuedMoves>;
 
 const changes = {
   version: z.int(),
@@ -180,7 +179,7 @@ export const directoryEntry = z.object({
   connector: z.string().nullable(),
   primary: z.enum(['on-premises', 'cloud']).nullable().describe('For route both'),
   source: z.string(),
-  addresses: list(z.object({ address: z.string(), role: z.enum(['primary', 'alias', 'routing']) })),
+  addresses: list(z.object({ address: z.string(), role: z.enum(['primary', 'alias', 'routing', 'x500']) })),
   'of-sources': view.nullable().describe('What the sources alone say; null: nothing'),
   set: word.nullable(),
   waves: list(word.extend({ wave: z.string() })).describe('The one that counts first'),
@@ -228,7 +227,6 @@ export type DirectoryHistory = z.output<typeof directoryHistory>;
 export const rollbackRequest = z.strictObject({ version: z.int().positive().optional(), who, reason });
 export type RollbackRequest = z.output<typeof rollbackRequest>;
 export const refreshRequest = z.strictObject({ source: label });
-export type RefreshRequest = z.output<typeof refreshRequest>;
 export const refreshed = z.object({
   ok: z.boolean(),
   recipients: z.int().nullable(),
@@ -254,7 +252,6 @@ export const checkFinding = z.object({
   commands: list(command),
   sources: list(z.string()),
 });
-export type CheckFinding = z.output<typeof checkFinding>;
 export const directoryCheck = z.object({
   version: z.int(),
   recipients: z.int(),
@@ -266,6 +263,18 @@ export const directoryCheck = z.object({
   notes: list(note),
 });
 export type DirectoryCheck = z.output<typeof directoryCheck>;
+
+export const exportOptions = z.strictObject({ side: z.enum(['on-premises', 'cloud']), format: z.string().max(40).optional() });
+export type ExportOptions = z.output<typeof exportOptions>;
+export const exportRequest = exportOptions.extend({ uploads });
+export const keptExport = z.object({
+  side: z.enum(['on-premises', 'cloud']),
+  kept: z.boolean(),
+  recipients: z.int(),
+  mailboxes: z.int(),
+  findings: list(fileFinding),
+});
+export type KeptExport = z.output<typeof keptExport>;
 
 // Domains -----------------------------------------------------------------------------------------------------------
 

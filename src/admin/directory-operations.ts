@@ -31,6 +31,7 @@ export function createDirectoryOperations(parts: DirectoryParts): DirectoryOpera
     importDirectory: (files, options) => orRefusal(() => directory.import(files, options, by(options))),
     diffDirectory: (files, options) => orRefusal(() => directory.diff(files, options)),
     checkDirectory: () => orRefusal(() => directory.check()),
+    keepExport: (files, options) => orRefusal(() => directory.keepExport(files, options)),
     listDirectory: async () => directory.list(),
     async showRecipient(text) {
       const shown = directory.show(boxOf(text));

@@ -10,8 +10,10 @@ import type {
   DirectoryImported,
   DirectoryList,
   DomainState,
+  ExportOptions,
   FileFinding,
   ImportOptions,
+  KeptExport,
   MxRequest,
   MxSwitched,
   NamedFile,
@@ -59,6 +61,8 @@ export interface DirectoryPort {
   import(files: readonly NamedFile[], options: ImportOptions, by: By): Promise<DirectoryImported>;
   diff(files: readonly NamedFile[], options: DiffOptions): Promise<DirectoryDiff>;
   check(): Promise<DirectoryCheck>;
+  /** Keeps what one side has, for comparing alone: it has no word in routing. */
+  keepExport(files: readonly NamedFile[], options: ExportOptions): Promise<KeptExport>;
   list(): DirectoryList;
   show(address: Mailbox): ShownRecipient | undefined;
   set(

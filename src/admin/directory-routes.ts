@@ -13,8 +13,10 @@ import {
   directoryList,
   domainList,
   domainState,
+  exportRequest,
   historyQuery,
   importRequest,
+  keptExport,
   mxRequest,
   mxSwitched,
   recipientQuery,
@@ -51,6 +53,17 @@ export const DIRECTORY_ROUTES: readonly ApiRoute[] = [
   ),
   get('/directory', 'The active version, its sources, and what administrators set', directoryList, (o) => o.listDirectory()),
   get('/directory/check', 'On-premises, the cloud and the active version compared', directoryCheck, (o) => o.checkDirectory()),
+  post(
+    '/directory/export',
+    'Keeps what one side has, for comparing alone: it has no word in routing',
+    'directory export',
+    keptExport,
+    (o, b, _, files) => {
+      const { uploads: __, ...options } = b as z.output<typeof exportRequest>;
+      return o.keepExport(files, options);
+    },
+    exportRequest,
+  ),
   get(
     '/directory/recipient',
     'One recipient, by any of its addresses',

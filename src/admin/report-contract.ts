@@ -5,7 +5,6 @@ import { address, list, time, uploads } from './directory-contract.ts';
 const routes = z.record(z.string(), z.int().optional()).readonly();
 
 export const shadowOptions = z.strictObject({
-  format: z.string().max(40).optional().describe('Which relay wrote the logs, where it should not be recognised'),
   top: z.coerce.number().int().min(1).max(1000).default(50).describe('Entries of each list'),
 });
 export type ShadowOptions = z.output<typeof shadowOptions>;

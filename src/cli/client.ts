@@ -26,6 +26,7 @@ import type {
   DirectoryImported,
   DirectoryList,
   DomainState,
+  KeptExport,
   MxSwitched,
   NamedFile,
   Refreshed,
@@ -106,6 +107,7 @@ export class HttpOperations implements Operations {
   diffDirectory = (files: readonly NamedFile[], options: Query) =>
     this.#postFiles<DirectoryDiff>('/directory/diff', files, options);
   checkDirectory = () => this.#send('GET', '/api/v1/directory/check', undefined, LONG) as Promise<DirectoryCheck>;
+  keepExport = (files: readonly NamedFile[], options: Query) => this.#postFiles<KeptExport>('/directory/export', files, options);
   listDirectory = () => this.#get<DirectoryList>('/directory');
   showRecipient = (address: string) => this.#get<DirectoryEntryShown>('/directory/recipient', { address });
   setRecipient = (body: Query) => this.#post<DirectoryChange>('/directory/set', body);

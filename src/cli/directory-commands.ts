@@ -90,13 +90,34 @@ export function refusedFiles({ ports, json }: Invocation, findings: readonly Fil
 const check: Command = {
   name: 'directory check',
   summary: 'compare on-premises, the cloud and the active version; each disagreement with its cause and what to type',
-  options: { all: { type: 'boolean', help: 'list every finding, not the first of each kind' } },
-  run: ({ ports, json, values, withOperations }) =>
-    withOperations(async (operations) => {
+  options: {
+    cloud: {
+      type: 'string',
+      multiple: true,
+      value: 'FILE',
+      help: 'an export of the cloud, kept for comparing alone; may be given again',
+    },
+    'on-premises': { type: 'string', multiple: true, value: 'FILE', help: 'the same of the on-premises side' },
+    format: { type: 'string', value: 'F', help: 'what these files are, where it should not be recognised' },
+    all: { type: 'boolean', help: 'list every finding, not the first of each kind' },
+  },
+  run: (invocation) => {
+    const { ports, json, values, withOperations } = invocation;
+    const format = text(values, 'format');
+    return withOperations(async (operations) => {
+      for (const side of ['on-premises', 'cloud'] as const) {
+        const names = values[side];
+        if (!Array.isArray(names)) continue;
+        const files = await filesToRead(ports, names.map(String), format);
+        if (!files.ok) return refusedFiles(invocation, files.findings);
+        const kept = await operations.keepExport(files.files, { side, ...(format !== undefined && { format }) });
+        if (!kept.kept) return refusedFiles(invocation, kept.findings);
+      }
       const answer = await operations.checkDirectory();
       ports.stdout.write(json ? `${JSON.stringify(answer)}\n` : checkText(answer, values['all'] === true));
       return answer.severities.error > 0 ? EXIT.no : EXIT.done;
-    }),
+    });
+  },
 };
 
 const list: Command = {

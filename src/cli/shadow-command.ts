@@ -11,11 +11,10 @@ export const shadow: Command = {
   summary: 'past logs of another relay (Postfix, Exim, Exchange; or a list of recipients): how each message would be routed here',
   positionals: ['FILE...'],
   options: {
-    format: { type: 'string', value: 'F', help: 'which relay wrote them, where it should not be recognised' },
     top: { type: 'string', value: 'N', help: 'entries of each list (50)' },
   },
   run: ({ ports, json, positionals, values, withOperations }) => {
-    const options = checked(shadowOptions, { format: values['format'], top: values['top'] });
+    const options = checked(shadowOptions, { top: values['top'] });
     const files = namedFiles(positionals);
     return withOperations(async (operations) => {
       const report = await operations.shadow(files, options);

@@ -1,10 +1,12 @@
 /** The reconciliation as it runs beside mail: with the sources that are known, on demand and after each change; its last result kept. */
+import { join } from 'node:path';
 import type { Mailbox } from '../mail/address.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/logger.ts';
 import type { Directory } from './directory.ts';
 import type { DirectorySettings } from './ports.ts';
 import { isFormat, openFileSource } from './readers/open-source.ts';
+import { type KeptExport, KnownExports, type KnownFile } from './reconcile/known-exports.ts';
 import type { DomainState, LearnedDisagreement } from './reconcile/ports.ts';
 import { type Reconciliation, reconcile } from './reconcile/reconcile.ts';
 import { readSide, type SideName, type SideSource } from './reconcile/side-index.ts';
@@ -13,11 +15,11 @@ import { checkWave, type WaveCheck } from './reconcile/wave-check.ts';
 
 export interface CheckupDeps {
   readonly directory: Directory;
-  readonly settings: () => DirectorySettings & {
+  readonly settings: () => Omit<DirectorySettings, 'live'> & {
     readonly live: readonly { readonly name: string; readonly kind: 'ldap' | 'graph' }[];
   };
-  /** Where the sides of imported sources are kept; absolute path. */
-  readonly file: string;
+  /** Where exports for comparing and the sides of imported sources are kept; absolute path. */
+  readonly folder: string;
   readonly domainState: (domain: string) => DomainState;
   readonly learned: () => Iterable<LearnedDisagreement>;
   readonly clock: Clock;
@@ -28,6 +30,7 @@ export interface CheckupDeps {
 export class Checkup {
   readonly #deps: CheckupDeps;
   readonly #sides: SourceSides;
+  readonly #known: KnownExports;
   #last: Reconciliation | undefined;
   #running: Promise<Reconciliation> | undefined;
   /** Something changed while it ran. */
@@ -35,7 +38,8 @@ export class Checkup {
 
   constructor(deps: CheckupDeps) {
     this.#deps = deps;
-    this.#sides = new SourceSides(deps.file, deps.readOnly);
+    this.#sides = new SourceSides(join(deps.folder, 'source-sides.json'), deps.readOnly);
+    this.#known = new KnownExports(join(deps.folder, 'exports'));
   }
 
   /** Compares all that is known now. */
@@ -45,6 +49,11 @@ export class Checkup {
     const { report } = await reconcile(await this.#sources(), context, clock.now());
     this.#last = report;
     return report;
+  }
+
+  /** Keeps an export of one side for this and later comparisons; it has no word in routing. */
+  keep(side: SideName, files: readonly KnownFile[], format: string | undefined): Promise<KeptExport> {
+    return this.#known.keep(side, files, format, this.#deps.settings(), this.#deps.clock.now());
   }
 
   /** After an import or a refresh: in the background, once at a time. */
@@ -71,7 +80,7 @@ export class Checkup {
   findings(): { readonly severity: 'error' | 'warning'; readonly problem: string; readonly remedy: string }[] {
     const { error = 0, warning = 0 } = this.#last?.severities ?? {};
     if (error + warning === 0) return [];
-    const problem = `the last comparison of on-premises, the cloud and the directory found ${error} errors and ${warning} warnings`;
+    const problem = `the last comparison of on-premises, the cloud and the directory found ${error} ${error === 1 ? 'error' : 'errors'} and ${warning} ${warning === 1 ? 'warning' : 'warnings'}`;
     return [{ severity: error > 0 ? 'error' : 'warning', problem, remedy: 'bridgehead directory check' }];
   }
 
@@ -100,6 +109,21 @@ export class Checkup {
   }
 
   async #sources(): Promise<SideSource[]> {
+    const routed = await this.#routed();
+    const sides = await Promise.all(
+      (['on-premises', 'cloud'] as const).map(async (side) => {
+        const own = routed.filter((one) => one.side === side);
+        const kept = await this.#known.sources(side, this.#deps.settings());
+        const newest = Math.max(...own.map(({ takenAt = 0 }) => takenAt));
+        // the newest word counts: an export that was given for comparing, or what the sources said last
+        return (kept[0]?.takenAt ?? 0) > newest ? kept : own;
+      }),
+    );
+    return sides.flat();
+  }
+
+  /** Sources of the directory that speak for a side. */
+  async #routed(): Promise<SideSource[]> {
     const { directory, settings } = this.#deps;
     const { live, sources: files } = settings();
     const sources: SideSource[] = [];

@@ -31,6 +31,7 @@ export interface IndexImage {
   readonly meta: {
     readonly size: number;
     readonly gone: number;
+    readonly moved: readonly number[];
     readonly words: readonly string[];
     readonly domains: readonly string[];
   };
@@ -54,6 +55,10 @@ export class CompiledIndex {
   readonly #connectors: Column;
   readonly #sources: Column;
   readonly #lines: Column;
+  /** How many addresses there were when it came. */
+  readonly #firstKeys: Column;
+  /** Addresses that went from one recipient to another (C7). */
+  readonly #moved: number[];
   #gone: number;
 
   /** `image`: of a finished index; without it it is empty. */
@@ -76,6 +81,8 @@ export class CompiledIndex {
     this.#connectors = column(6);
     this.#sources = column(7);
     this.#lines = column(8);
+    this.#firstKeys = column(9);
+    this.#moved = [...(image?.meta.moved ?? [])];
     this.#gone = image?.meta.gone ?? 0;
   }
 
@@ -123,6 +130,7 @@ export class CompiledIndex {
     this.#connectors.push(this.#words.number(record.connector));
     this.#sources.push(this.#words.number(source));
     this.#lines.push(record.line);
+    this.#firstKeys.push(this.#claims.length);
     return this.size - 1;
   }
 
@@ -144,13 +152,16 @@ export class CompiledIndex {
     const standing = this.#claim(number);
     if (!this.isGone(standing.owner)) return standing;
     this.#claims.set(number, value);
+    this.#moved.push(number);
     return undefined;
   }
 
   /** Gives an address that somebody has to another recipient (C7: the stronger kind). */
   reclaim(key: string, owner: number, role: KeyRole): void {
     const number = this.#claims.find(key);
-    if (number >= 0) this.#claims.set(number, owner * 8 + ROLES.indexOf(role));
+    if (number < 0) return;
+    this.#claims.set(number, owner * 8 + ROLES.indexOf(role));
+    this.#moved.push(number);
   }
 
   /** Who has this address. */
@@ -223,12 +234,19 @@ export class CompiledIndex {
     }
   }
 
-  /** The addresses of one recipient. Walks over all keys: for a person's question, not for mail. */
+  /** The addresses of one recipient. */
   keysOf(owner: number): { readonly key: string; readonly role: KeyRole }[] {
+    // what it brought with it, what it took of others, and what was derived for it behind all of them
+    const numbers = new Set(this.#moved);
+    const end = owner + 1 < this.size ? this.#firstKeys.at(owner + 1) : this.#claims.length;
+    for (let number = this.#firstKeys.at(owner); number < end; number++) numbers.add(number);
+    const localPart = this.#texts.get(this.#addressTexts.at(owner)).toLowerCase();
+    for (const domain of this.#domains.all()) if (domain !== '') numbers.add(this.#claims.find(`${localPart}@${domain}`));
     const found: { key: string; role: KeyRole }[] = [];
-    for (let number = 0; number < this.#claims.length; number++) {
-      const claim = this.#claims.value(number);
-      if (Math.floor(claim / 8) === owner) found.push({ key: this.#claims.key(number), role: ROLES[claim & 7] ?? 'alias' });
+    for (const number of numbers) {
+      if (number < 0) continue;
+      const claim = this.#claim(number);
+      if (claim.owner === owner) found.push({ key: this.#claims.key(number), role: claim.role });
     }
     return found;
   }
@@ -276,7 +294,7 @@ export class CompiledIndex {
   /** Hands all of it over as it is; nothing may be added afterwards. */
   finish(): IndexImage {
     return {
-      meta: { size: this.size, gone: this.#gone, words: this.#words.all(), domains: this.#domains.all() },
+      meta: { size: this.size, gone: this.#gone, moved: this.#moved, words: this.#words.all(), domains: this.#domains.all() },
       parts: [this.#texts.part(), ...this.#claims.parts(), ...this.#columns().map((column) => column.part())],
     };
   }
@@ -293,6 +311,7 @@ export class CompiledIndex {
       this.#connectors,
       this.#sources,
       this.#lines,
+      this.#firstKeys,
     ];
   }
 }

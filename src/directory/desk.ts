@@ -115,6 +115,11 @@ export class DirectoryDesk {
 
   check = () => this.#deps.checkup.check();
 
+  /** Keeps an export of one side for comparing alone. */
+  keepExport(files: readonly DeskFile[], side: 'on-premises' | 'cloud', format: string | undefined) {
+    return this.#deps.checkup.keep(side, files, format);
+  }
+
   list() {
     const { versions: _, ...listing } = this.#deps.directory.list();
     return { ...listing, live: this.#deps.live?.states() ?? [] };
@@ -144,9 +149,17 @@ export class DirectoryDesk {
       versions: directory
         .history()
         .slice(0, limit)
-        .map(({ version, time, who, what, reason = null, from, digest, recipients, counts }) => ({
-          ...{ version, time, who, what, reason, from, digest, recipients, counts },
-          restorable: kept.has(version),
+        .map((record) => ({
+          version: record.version,
+          time: record.time,
+          who: record.who,
+          what: record.what,
+          reason: record.reason ?? null,
+          from: record.from,
+          digest: record.digest,
+          recipients: record.recipients,
+          counts: record.counts,
+          restorable: kept.has(record.version),
         })),
     };
   }
@@ -181,10 +194,8 @@ export class DirectoryDesk {
   }
 
   async #follow(before: DirectoryVersion): Promise<void> {
-    const { directory, checkup, changed } = this.#deps;
-    if (directory.active() === before) return;
-    await changed(before);
-    checkup.soon();
+    const { directory, changed } = this.#deps;
+    if (directory.active() !== before) await changed(before);
   }
 }
 

@@ -67,6 +67,7 @@ export function readObject(object: DirectoryObject, routingDomains: ReadonlySet<
       route: place.route,
       ...(place.routingAddress === undefined ? {} : { routingAddress: place.routingAddress }),
       aliases: aliases.filter((alias) => alias !== address),
+      ...(place.forwardsTo === undefined ? {} : { forwardsTo: place.forwardsTo }),
       kind: place.kind,
       primary: 'on-premises',
       ...(keys.length === 0 ? {} : { x500: keys }),

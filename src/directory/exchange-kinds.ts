@@ -24,6 +24,8 @@ export interface ExchangePlace {
   readonly route: 'on-premises' | 'cloud';
   /** Only where the route is cloud; absent: the default one. */
   readonly routingAddress?: Mailbox;
+  /** The mailbox is on-premises, and its targetAddress sends on to the cloud. */
+  readonly forwardsTo?: Mailbox;
   /** What an administrator should look at; the words of a warning. */
   readonly doubt?: { readonly problem: string; readonly remedy: string };
 }
@@ -136,6 +138,7 @@ export function exchangePlace(facts: ExchangeFacts, routingDomains: ReadonlySet<
   return {
     kind,
     route: 'on-premises',
+    forwardsTo: targetAddress,
     doubt: {
       problem: `its mailbox is on-premises, and its targetAddress sends on to ${targetAddress.address} (a staged migration)`,
       remedy: 'Remove the targetAddress, or where the mailbox has moved: directory set ADDRESS --route cloud',

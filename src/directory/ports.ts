@@ -16,6 +16,8 @@ export interface DirectoryRecord {
   readonly primary: 'on-premises' | 'cloud';
   /** legacyExchangeDN and X500 proxy addresses, as they stand: keys for IMCEAEX (R9). */
   readonly x500?: readonly string[];
+  /** Its mailbox is on-premises, and its targetAddress sends on to the cloud: for reconciliation. */
+  readonly forwardsTo?: Mailbox;
   /** Members of a group, where the source has them. */
   readonly members?: readonly Mailbox[];
   /** Line in the source's file; 0 where there are no lines. */

@@ -10,8 +10,8 @@ const BREAKS = /[\t\n\r\u001f]/g;
 
 /** All of a record but its line: two sets with the same contents are the same set. Ends with a tab. */
 export function contentOf(record: DirectoryRecord): string {
-  const { address, route, routingAddress, aliases, kind, connector, primary, x500, members } = record;
-  return `${address.address}\t${route}\t${routingAddress?.address ?? ''}\t${addresses(aliases)}\t${clean(kind)}\t${clean(connector)}\t${primary}\t${x500 === undefined ? '' : x500.map(clean).join(LIST)}\t${members === undefined ? '' : addresses(members)}\t`;
+  const { address, route, routingAddress, aliases, kind, connector, primary, x500, members, forwardsTo } = record;
+  return `${address.address}\t${route}\t${routingAddress?.address ?? ''}\t${addresses(aliases)}\t${clean(kind)}\t${clean(connector)}\t${primary}\t${x500 === undefined ? '' : x500.map(clean).join(LIST)}\t${members === undefined ? '' : addresses(members)}\t${forwardsTo?.address ?? ''}\t`;
 }
 
 export const originLine = (origin: string): string => `${ORIGIN}${clean(origin)}\n`;
@@ -59,6 +59,7 @@ function recordOf(line: string): DirectoryRecord {
     primary = '',
     x500 = '',
     members = '',
+    forwardsTo = '',
     at = '',
   ] = line.split('\t');
   return {
@@ -71,6 +72,7 @@ function recordOf(line: string): DirectoryRecord {
     primary: primary === 'cloud' ? 'cloud' : 'on-premises',
     ...(x500 === '' ? {} : { x500: x500.split(LIST) }),
     ...(members === '' ? {} : { members: list(members) }),
+    ...(forwardsTo === '' ? {} : { forwardsTo: written(forwardsTo) }),
     line: Number(at),
   };
 }

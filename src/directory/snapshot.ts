@@ -108,7 +108,13 @@ function headOf(head: Uint8Array): Head {
   try {
     return JSON.parse(Buffer.from(head).toString('utf8')) as Head;
   } catch {
-    return { meta: { size: 0, gone: 0, words: [], domains: [] }, octets: [], digest: '', counts: NO_COUNTS, findings: [] };
+    return {
+      meta: { size: 0, gone: 0, moved: [], words: [], domains: [] },
+      octets: [],
+      digest: '',
+      counts: NO_COUNTS,
+      findings: [],
+    };
   }
 }
 

@@ -96,7 +96,7 @@ export class LayeredVersion implements DirectoryVersion {
     return this.index.find(key);
   }
 
-  /** All addresses of the owner of this one, the primary one first. Walks over all addresses: for a person's question. */
+  /** All addresses of the owner of this one, the primary one first. */
   addressesOf(key: string): { readonly key: string; readonly role: KeyRole }[] {
     const entry = this.find(key);
     if (entry === undefined) return [];

@@ -1,4 +1,5 @@
 /** What an administrator sees of the directory: sources and how they fare, one recipient in full. */
+import { setImmediate } from 'node:timers/promises';
 import { type Mailbox, mailboxKey } from '../mail/address.ts';
 import type { KeyRole } from './compiled-index.ts';
 import type { SourceRecord, VersionRecord } from './history.ts';
@@ -141,13 +142,15 @@ export function keptSource(folder: string, { name, origins, set }: SourceRecord)
   return {
     name,
     origin: origins.join(', '),
-    read(sink) {
+    async read(sink) {
       const lines = new RecordLines(
         (record) => sink.record(record),
         () => undefined,
       );
-      for (const chunk of readSet(folder, set)) lines.take(chunk);
-      return Promise.resolve();
+      for (const chunk of readSet(folder, set)) {
+        lines.take(chunk);
+        await setImmediate(); // mail has its turn
+      }
     },
   };
 }

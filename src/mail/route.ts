@@ -54,6 +54,8 @@ export interface Connector {
   readonly messageSize?: number;
 }
 
+export type RouteName = Side | 'both' | 'hold' | 'reject';
+
 /** One step of a route decision, as `explain` prints it. */
 export interface RouteStep {
   readonly step: string;

@@ -25,6 +25,8 @@ export interface Admission {
   readonly connector?: string;
   readonly reason?: string;
   readonly directoryVersion?: number;
+  /** Who will hold it, where it is held. */
+  readonly heldBy?: string;
 }
 
 export interface AdmissionDeps {
@@ -103,6 +105,7 @@ const admission = (decision: RouteDecision): Admission => ({
   reply: decision.reply,
   route: decision.route,
   ...(decision.kind === 'deliver' ? { connector: decision.primary.connector.name } : {}),
+  ...(decision.kind === 'hold' ? { heldBy: decision.heldBy } : {}),
   reason: decision.reason,
   directoryVersion: decision.directoryVersion,
 });

@@ -19,6 +19,7 @@ export const COMMANDS = {
     relay(`bridgehead directory set ${shellWord(address)} --route ${route} --reason ${shellWord(reason)}`),
   explain: (address: string): CheckCommand => relay(`bridgehead explain ${shellWord(address)}`),
   importAgain: relay('bridgehead directory import FILE'),
+  checkOnPremises: relay('bridgehead directory check --on-premises FILE'),
   verifyDomain: (domain: string): CheckCommand => relay(`bridgehead domain verify ${shellWord(domain)}`),
 
   showBoth: (address: string): readonly CheckCommand[] => [
@@ -76,5 +77,5 @@ export const CLOUD_EXPORT: readonly CheckCommand[] = [
   cloud(
     "Get-Recipient -ResultSize Unlimited | Select-Object Name,Alias,PrimarySmtpAddress,@{n='EmailAddresses';e={$_.EmailAddresses -join ';'}},ExternalEmailAddress,RecipientTypeDetails | Export-Csv cloud-recipients.csv -NoTypeInformation -Encoding UTF8",
   ),
-  relay('bridgehead directory import cloud-recipients.csv --source cloud-export'),
+  relay('bridgehead directory check --cloud cloud-recipients.csv'),
 ];

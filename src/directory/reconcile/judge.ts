@@ -9,6 +9,8 @@ import type { Presence, SideIndex } from './side-index.ts';
 export interface Seen {
   readonly presence: Presence | 'absent';
   readonly entry?: DirectoryEntry;
+  /** Where the targetAddress of a mailbox sends on to. */
+  readonly forwardsTo?: Mailbox;
 }
 
 export interface Views {
@@ -44,11 +46,12 @@ export function judge(views: Views, context: JudgeContext, findings: FindingList
   if (here === 'mailbox' && there === 'mailbox') bothSides(judging);
   else if (here === 'absent' && there === 'absent') neitherSide(judging);
   else if (here === 'mailbox' && active?.route === 'cloud') wrongSide(judging, 'on-premises');
+  else if (there === 'mailbox' && active?.route === 'on-premises' && here === undefined) alsoThere(judging);
   else if (there === 'mailbox' && active?.route === 'on-premises') wrongSide(judging, 'cloud');
   else if (here === 'absent' && there === 'mailbox') cloudOnly(judging);
   else if (here === 'absent' && there === undefined && active?.route === 'on-premises') notThere(judging);
   else if (saysCloud(judging) && there !== undefined && there !== 'mailbox' && there !== 'group') noCloudMailbox(judging);
-  if (here === 'mailbox' && onPremises?.entry?.routingAddress !== undefined && active?.route !== 'cloud') staleTarget(judging);
+  if (here === 'mailbox' && onPremises?.forwardsTo !== undefined && active?.route !== 'cloud') staleTarget(judging);
   if (here === 'remote') remoteRouting(judging);
   if (active !== undefined && (active.route === 'cloud' || active.route === 'both')) ownRouting(judging);
   if (here === 'contact' || (here === 'remote' && onPremises?.entry?.kind === 'contact')) migratedContact(judging);
@@ -127,6 +130,20 @@ function wrongSide(judging: Judging, side: 'on-premises' | 'cloud'): void {
   }));
 }
 
+/** What on-premises has is not known: it may be on both sides, as it is before a switch. */
+function alsoThere(judging: Judging): void {
+  const { address, findings } = judging;
+  findings.add('warning', 'wrong-side', () => ({
+    address,
+    problem: 'we route it on-premises, and the cloud has a mailbox for it',
+    cause:
+      'It waits for its switch, or it was moved and the relay was not told. Until then what colleagues in the cloud write arrives in the mailbox there',
+    remedy: 'Where it has moved, switch it: in its wave, or alone; an export of the on-premises side tells more',
+    commands: [COMMANDS.setRoute(address, 'cloud', 'check: its mailbox is in the cloud'), COMMANDS.checkOnPremises],
+    sources: sourcesOf(judging),
+  }));
+}
+
 function cloudOnly(judging: Judging): void {
   const { address, routing, findings } = judging;
   findings.add('warning', 'on-premises-object-missing', () => ({
@@ -169,7 +186,7 @@ function noCloudMailbox(judging: Judging): void {
 
 function staleTarget(judging: Judging): void {
   const { active, onPremises, address, findings } = judging;
-  const target = onPremises?.entry?.routingAddress?.address ?? '';
+  const target = onPremises?.forwardsTo?.address ?? '';
   findings.add(active === undefined ? 'warning' : 'error', 'stale-target', () => ({
     address,
     problem: `its mailbox is on-premises, and its targetAddress sends on to ${target}`,

@@ -240,7 +240,8 @@ function seen(index: SideIndex | undefined, owner: number | undefined): Seen | u
   if (index === undefined) return undefined;
   if (owner === undefined) return { presence: 'absent' };
   const entry = index.entry(owner);
-  return { presence: index.presence(entry), entry };
+  const forwardsTo = index.forwardOf(owner);
+  return { presence: index.presence(entry), entry, ...(forwardsTo !== undefined && { forwardsTo }) };
 }
 
 function sideReport(index: SideIndex | undefined): SideReport {
@@ -255,15 +256,15 @@ export function missingNotes(onPremises: SideIndex | undefined, cloud: SideIndex
     ...(onPremises === undefined
       ? [
           {
-            text: 'No source of the on-premises side is known, so that what stands there could not be compared.',
-            commands: [COMMANDS.importAgain],
+            text: 'No source of the on-premises side is known, so that what stands there could not be compared. Export it and look again:',
+            commands: [COMMANDS.checkOnPremises],
           },
         ]
       : []),
     ...(cloud === undefined
       ? [
           {
-            text: 'No export of the cloud is known, so that what stands there could not be compared. Make one and import it:',
+            text: 'No export of the cloud is known, so that what stands there could not be compared. Make one and look again:',
             commands: CLOUD_EXPORT,
           },
         ]

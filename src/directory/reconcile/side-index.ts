@@ -48,6 +48,8 @@ export class SideIndex {
   #takenAt: number | undefined;
   #mailboxes = 0;
   readonly #origins: string[] = [];
+  /** Where a targetAddress sends on to; few have one. */
+  readonly #forwards = new Map<number, Mailbox>();
 
   constructor(side: SideName) {
     this.side = side;
@@ -95,6 +97,11 @@ export class SideIndex {
     return this.#index.entry(owner);
   }
 
+  /** Where the targetAddress of a mailbox sends on to. */
+  forwardOf(owner: number): Mailbox | undefined {
+    return this.#forwards.get(owner);
+  }
+
   presence(entry: Pick<DirectoryEntry, 'kind' | 'route'>): Presence {
     const { kind, route } = entry;
     if (kind === 'group' || kind === 'contact') return kind;
@@ -116,6 +123,7 @@ export class SideIndex {
     }
     const owner = this.#index.add(record, source);
     if (this.presence(record) === 'mailbox') this.#mailboxes++;
+    if (record.forwardsTo !== undefined) this.#forwards.set(owner, record.forwardsTo);
     const routing = record.routingAddress === undefined ? [] : [record.routingAddress];
     for (const address of [record.address, ...record.aliases, ...routing]) {
       const role = address === record.address ? 'primary' : address === record.routingAddress ? 'routing' : 'alias';

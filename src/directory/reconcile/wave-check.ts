@@ -98,12 +98,12 @@ function learnedBy(context: WaveCheckContext): Map<string, string> {
 function notKnown(to: 'cloud' | 'on-premises'): Reconciliation['notes'][number] {
   return to === 'cloud'
     ? {
-        text: 'No export of the cloud is known, so that nobody can tell whether the mailboxes are there. Make one and import it:',
+        text: 'No export of the cloud is known, so that nobody can tell whether the mailboxes are there. Make one and look again:',
         commands: CLOUD_EXPORT,
       }
     : {
         text: 'No source of the on-premises side is known, so that nobody can tell whether the mailboxes are there.',
-        commands: [COMMANDS.importAgain],
+        commands: [COMMANDS.checkOnPremises],
       };
 }
 
@@ -211,6 +211,7 @@ function toOnPremises(member: Mailbox, { context }: Checking, reasons: WaveReaso
   const owner = onPremises.ownerOf(mailboxKey(entry.address));
   const found = owner === undefined ? undefined : onPremises.entry(owner);
   const presence = found === undefined ? 'absent' : onPremises.presence(found);
+  const forwardsTo = owner === undefined ? undefined : onPremises.forwardOf(owner);
   if (presence !== 'mailbox') {
     block(
       presence === 'absent'
@@ -219,12 +220,8 @@ function toOnPremises(member: Mailbox, { context }: Checking, reasons: WaveReaso
       'Move or restore the mailbox first, else its mail is refused there or sent to the cloud again',
       ...COMMANDS.showBoth(address),
     );
-  } else if (found?.routingAddress !== undefined) {
-    block(
-      `its targetAddress sends on to ${found.routingAddress.address}`,
-      'Remove the targetAddress',
-      COMMANDS.clearTarget(address),
-    );
+  } else if (forwardsTo !== undefined) {
+    block(`its targetAddress sends on to ${forwardsTo.address}`, 'Remove the targetAddress', COMMANDS.clearTarget(address));
   }
   return routing;
 }

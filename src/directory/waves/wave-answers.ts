@@ -45,8 +45,8 @@ export interface WaveMailbox {
 export interface WaveConfirmation {
   readonly time: string;
   readonly 'message-id': string | null;
-  readonly 'remote-mta': Confirmation['remoteMta'] | null;
-  readonly tls: Confirmation['tls'] | null;
+  readonly 'remote-mta': NonNullable<Confirmation['remoteMta']> | null;
+  readonly tls: NonNullable<Confirmation['tls']> | null;
 }
 
 export interface WaveDetails extends WaveSummary {

@@ -120,7 +120,7 @@ describe('the admin API', () => {
     };
     expect(description.openapi).toBe('3.1.0');
     expect(Object.keys(description.paths)).toContain('/api/v1/queue/{id}');
-    expect(Object.values(description.paths).flatMap((path) => Object.keys(path))).toHaveLength(43);
+    expect(Object.values(description.paths).flatMap((path) => Object.keys(path))).toHaveLength(44);
     expect(description.paths['/api/v1/queue/reroute']?.['post']).toMatchObject({
       requestBody: { content: { 'application/json': { schema: { required: ['to'] } } } },
     });

@@ -158,6 +158,12 @@ export function fakeDirectory(decision: RouteDecision): FakeDirectory {
           return Promise.resolve(note('diff', options, { ...rest, ok: fake.refusal === undefined, entries, more: false }));
         },
         check: () => Promise.resolve(fake.check),
+        keepExport(files, options) {
+          take(files);
+          return Promise.resolve(
+            note('export', options, { side: options.side, kept: true, recipients: 2, mailboxes: 1, findings: [] }),
+          );
+        },
         list: () => list,
         show: (address) =>
           address.localPart === 'nobody'

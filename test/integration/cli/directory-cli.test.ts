@@ -151,6 +151,13 @@ describe.each([
     expect(answer.out).toContain('1 error, 0 warnings, 0 to know');
   });
 
+  it('takes an export of the cloud for comparing alone', async () => {
+    const path = file('exo.csv', 'PrimarySmtpAddress,RecipientTypeDetails\n');
+    expect((await cli('directory', 'check', '--cloud', path, ...reach())).status).toBe(1);
+    expect(asked('export')).toEqual({ side: 'cloud' });
+    expect(relay.directory.read.map(({ name }) => name)).toEqual(['exo.csv']);
+  });
+
   it('sets a word for one address with its reason, and takes it back', async () => {
     const set = await cli('directory', 'set', 'anna@example.com', '--route', 'cloud', '--reason', 'ticket 12', ...reach());
     expect(set).toMatchObject({ status: 0, out: 'version 13 is active\n' });

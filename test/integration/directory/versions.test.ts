@@ -229,6 +229,11 @@ describe('conflicts', () => {
       expect(directory.active().find('a@example.com')).toMatchObject({ route: 'on-premises', kind: 'mailbox' });
       expect(directory.active().find('ann@example.com')?.kind).toBe('mailbox');
       expect(directory.active().find('ann9@t.example')).toBeUndefined();
+      expect(directory.addressesOf(box('A@example.com')).map(({ address }) => address)).toEqual([
+        'ann@example.com',
+        'a@example.com',
+        'ann@t.example',
+      ]);
     }
   });
 

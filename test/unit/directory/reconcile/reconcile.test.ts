@@ -91,7 +91,9 @@ describe('directory check', () => {
     expect(withoutCloud.findings).toEqual([]);
     expect(withoutCloud.sides.cloud).toBeNull();
     expect(withoutCloud.notes[0]?.text).toContain('No export of the cloud is known');
-    expect(withoutCloud.notes[0]?.commands.map(({ line }) => line).join('\n')).toMatch(/Get-Recipient[^]*directory import/);
+    expect(withoutCloud.notes[0]?.commands.map(({ line }) => line).join('\n')).toMatch(
+      /Get-Recipient[^]*directory check --cloud/,
+    );
     const withoutBoth = await check({ active: [moved('anna')] });
     expect(withoutBoth.findings).toEqual([]);
     expect(withoutBoth.notes).toHaveLength(2);
@@ -233,11 +235,16 @@ describe('directory check', () => {
     expect(lines(finding)[0]).toContain('Enable-RemoteMailbox');
   });
 
+  it('takes no alias in a routing domain for a targetAddress: synchronisation stamps it on mailboxes that stand here', async () => {
+    const stamped = homeBox('anna', { routing: routing('anna') });
+    expect((await check({ active: [staying('anna')], onPremises: [stamped], cloud: [cloudUser('anna')] })).findings).toEqual([]);
+  });
+
   it('finds a stale targetAddress on a mailbox that is on-premises', async () => {
     const finding = only(
       await check({
         active: [staying('anna')],
-        onPremises: [homeBox('anna', { routing: routing('anna') })],
+        onPremises: [homeBox('anna', { forwardsTo: routing('anna') })],
         cloud: [cloudUser('anna')],
       }),
     );
@@ -265,6 +272,12 @@ describe('directory check', () => {
     expect(moves.findings.map(({ commands }) => commands[0]?.line)).toEqual([
       "bridgehead directory set anna@example.com --route cloud --reason 'check: its mailbox is in the cloud'",
       "bridgehead directory set bert@example.com --route on-premises --reason 'check: its mailbox is on-premises'",
+    ]);
+  });
+
+  it('takes a mailbox in the cloud for what it may be where on-premises is not known: made before its switch', async () => {
+    expect(brief(await check({ active: [staying('anna')], cloud: [cloudBox('anna')] }))).toEqual([
+      'warning wrong-side anna@example.com',
     ]);
   });
 

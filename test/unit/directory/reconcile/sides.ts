@@ -23,10 +23,11 @@ export interface Line {
   readonly routing?: string;
   readonly aliases?: readonly string[];
   readonly members?: readonly string[];
+  readonly forwardsTo?: string;
 }
 
 export function records(lines: Iterable<Line>): DirectoryRecord[] {
-  return Array.from(lines, ({ address, kind, route = 'on-premises', routing, aliases = [], members }, i) => ({
+  return Array.from(lines, ({ address, kind, route = 'on-premises', routing, aliases = [], members, forwardsTo }, i) => ({
     address: box(address),
     route,
     aliases: aliases.map(box),
@@ -35,6 +36,7 @@ export function records(lines: Iterable<Line>): DirectoryRecord[] {
     ...(kind && { kind }),
     ...(routing && { routingAddress: box(routing) }),
     ...(members && { members: members.map(box) }),
+    ...(forwardsTo && { forwardsTo: box(forwardsTo) }),
   }));
 }
 

@@ -67,7 +67,7 @@ describe('wave check', () => {
     expect(checked).toMatchObject({ safe: 0, unsafe: 1, unknown: 1 });
     expect(brief(checked)).toEqual(['anna: unknown', 'nobody: unsafe: the directory does not know it']);
     expect(checked.notes[0]?.commands.map(({ line }) => line).join()).toContain(
-      'bridgehead directory import cloud-recipients.csv',
+      'bridgehead directory check --cloud cloud-recipients.csv',
     );
   });
 
@@ -102,7 +102,7 @@ describe('wave check', () => {
     const active: Line[] = ['here', 'remote', 'gone', 'stale'].map((address) => ({ address, route: 'cloud' }));
     const checked = await wave(['here', 'remote', 'gone', 'stale'], active, {
       to: 'on-premises',
-      onPremises: [homeBox('here'), remoteBox('remote'), homeBox('stale', { routing: routing('stale') })],
+      onPremises: [homeBox('here'), remoteBox('remote'), homeBox('stale', { forwardsTo: routing('stale') })],
     });
     expect(brief(checked)).toEqual([
       'here: safe',

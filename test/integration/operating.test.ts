@@ -1,0 +1,143 @@
+/** The whole of it: a relay, an operator elsewhere, and afterwards the same data directory without a relay. */
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { HttpOperations } from '../../src/cli/client.ts';
+import { openOffline } from '../../src/offline.ts';
+import { systemClock } from '../../src/platform/clock.ts';
+import { silentLog } from '../../src/platform/logger.ts';
+import { type Relay, startRelay } from '../../src/relay.ts';
+import { loadSettings } from '../../src/settings/load.ts';
+import type { Settings } from '../../src/settings/settings.ts';
+
+const SETTINGS = `hostname: mx1.example.com
+data-directory: var
+listeners: [{ address: 127.0.0.1, port: 0 }]
+domains:
+  - { name: example.com, type: internal-relay, unknown-recipients: reject }
+cloud: { routing-domains: [tenant.mail.onmicrosoft.com] }
+connectors:
+  - { name: cloud, address-spaces: [tenant.mail.onmicrosoft.com], next-hop: { maildir: var/cloud } }
+  - { name: on-premises, address-spaces: [example.com], next-hop: { maildir: var/mail } }
+directory: { sources: [{ name: plain, file: recipients.csv }] }
+admin: { address: 127.0.0.1, port: 0 }
+`;
+const parts = { log: silentLog, clock: systemClock, version: '0.1.0' };
+
+let folder: string;
+let settings: Settings;
+let relay: Relay | undefined;
+
+const file = (name: string, ...lines: readonly string[]): { name: string; path: string } => {
+  const path = join(folder, name);
+  writeFileSync(path, `${lines.join('\n')}\n`);
+  return { name, path };
+};
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'operating-'));
+  file('recipients.csv', 'address,route', 'anna@example.com,on-premises', 'bert@example.com,on-premises');
+  const loaded = await loadSettings(file('bridgehead.yaml', SETTINGS).path);
+  if (!loaded.ok) throw new Error(JSON.stringify(loaded.mistakes));
+  settings = loaded.settings;
+});
+afterEach(async () => {
+  await relay?.stop(1_000);
+  relay = undefined;
+  rmSync(folder, { recursive: true });
+});
+
+async function start(): Promise<HttpOperations> {
+  relay = await startRelay(settings, parts);
+  return new HttpOperations({ url: relay.adminUrl });
+}
+
+const routeOf = async (operations: Pick<HttpOperations, 'explain'>, recipient: string): Promise<string> =>
+  (await operations.explain({ recipient })).route;
+
+function* filesUnder(path: string): Iterable<string> {
+  for (const name of readdirSync(path)) {
+    const full = join(path, name);
+    if (statSync(full).isDirectory()) yield* filesUnder(full);
+    else yield full;
+  }
+}
+
+describe('an operator elsewhere', () => {
+  it('pushes files, sees what they would change, moves a wave and takes it back; without the relay all of it is still so', async () => {
+    const operations = await start();
+    const next = file('next.csv', 'address,route', 'bert@example.com,cloud', 'carl@example.com,on-premises');
+    const diff = await operations.diffDirectory([next], {});
+    expect(diff).toMatchObject({ ok: true, added: 1, changed: 1, moves: { 'on-premises → cloud': 1, 'new → on-premises': 1 } });
+    expect(await routeOf(operations, 'bert@example.com')).toBe('on-premises');
+    expect((await operations.explainWith([next], { recipient: 'bert@example.com' })).route).toBe('cloud');
+
+    expect(await operations.importDirectory([next], { who: 'anna' })).toMatchObject({ applied: true, version: 2, recipients: 3 });
+    expect(await routeOf(operations, 'bert@example.com')).toBe('cloud');
+
+    await operations.createWave('pilot', { addresses: [{ address: 'anna@example.com', line: 1 }], who: 'anna' });
+    const exo = 'PrimarySmtpAddress,EmailAddresses,RecipientTypeDetails';
+    const away = file('exo.csv', exo, 'anna@example.com,SMTP:anna@example.com,UserMailbox');
+    expect(await operations.keepExport([away], { side: 'cloud' })).toMatchObject({ kept: true, mailboxes: 1 });
+    // C4: the routing address is not there
+    expect(await operations.switchWave('pilot', {})).toMatchObject({
+      switched: false,
+      unsafe: [{ address: 'anna@example.com' }],
+    });
+    expect(await routeOf(operations, 'anna@example.com')).toBe('on-premises');
+    const there = 'SMTP:anna@example.com;smtp:anna@tenant.mail.onmicrosoft.com';
+    await operations.keepExport([file('exo.csv', exo, `anna@example.com,${there},UserMailbox`)], { side: 'cloud' });
+    expect(await operations.switchWave('pilot', { who: 'anna' })).toMatchObject({ switched: true, version: 3 });
+    expect(await routeOf(operations, 'anna@example.com')).toBe('cloud');
+    expect((await operations.explain({ recipient: 'anna@example.com', 'directory-version': 2 })).route).toBe('on-premises');
+    expect(await operations.rollbackWave('pilot', {})).toMatchObject({ version: 4, messages: [] });
+    expect((await operations.showRecipient('anna@example.com')).route).toBe('on-premises');
+    await operations.setRecipient({ address: 'carl@example.com', route: 'cloud', reason: 'test', who: 'anna' });
+    expect(await operations.switchMx('example.com', { mx: 'cloud' })).toMatchObject({ done: false, remaining: { count: 1 } });
+
+    const stopped = relay;
+    relay = undefined;
+    await stopped?.stop(1_000);
+    await using offline = await openOffline(settings, parts);
+    expect((await offline.directoryHistory({ limit: 9 })).versions.map(({ what, reason }) => [what, reason])).toEqual([
+      ['set carl@example.com', 'test'],
+      ['wave pilot', 'rollback'],
+      ['wave pilot', 'switch'],
+      ['import imported', null],
+      ['start', null],
+    ]);
+    expect((await offline.explain({ recipient: 'bert@example.com' })).route).toBe('cloud');
+    expect((await offline.listWaves()).map(({ name, counts }) => [name, counts['on-premises']])).toEqual([['pilot', 1]]);
+    expect(await offline.rollbackDirectory({ version: 1 })).toMatchObject({ version: 6, changed: true });
+    expect((await offline.explain({ recipient: 'bert@example.com' })).route).toBe('on-premises');
+  });
+
+  it('evaluates past mail with the active version', async () => {
+    const operations = await start();
+    const log = file('list.txt', 'anna@example.com', 'nobody@example.com', 'friend@partner.example');
+    const report = await operations.shadow([log], { top: 5 });
+    expect(report).toMatchObject({
+      recipients: 3,
+      routes: { 'on-premises': 1, reject: 1 },
+      unknown: { distinct: 1 },
+      outgoing: { count: 1 },
+    });
+    await expect(operations.shadow([file('x.bin', 'no log at all')], {})).rejects.toThrow('this is no log that we know');
+  });
+
+  it('leaves no password on the disk, in whatever encoding somebody sends one', async () => {
+    const operations = await start();
+    const batch = 'EmailAddress,Password\nanna@example.com,hunter2\n';
+    for (const [name, octets] of [
+      ['utf8.csv', Buffer.from(batch)],
+      ['utf16.csv', Buffer.from(`\ufeff${batch}`, 'utf16le')],
+    ] as const) {
+      const path = join(folder, name);
+      writeFileSync(path, octets);
+      await expect(operations.importDirectory([{ name, path }], {})).rejects.toThrow('a column of passwords');
+    }
+    for (const path of filesUnder(settings.dataDirectory))
+      expect(readFileSync(path, 'latin1').replace(/\0/g, '')).not.toContain('hunter2');
+  });
+});
