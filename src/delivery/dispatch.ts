@@ -54,8 +54,8 @@ const HARD_TRANSACTIONS = 2000;
 const MAX_SETTLING = 1000;
 /** Messages put off, or woken, before the event loop gets its turn. */
 const BATCH = 200;
-/** A thousand a second at most are put off, so that a queue of any length for a dead hop takes little from the others. */
-const TURN_AWAY_PAUSE_MS = 200;
+/** Five hundred a second at most are put off, so that a queue of any length for a dead hop takes little from the others. */
+const TURN_AWAY_PAUSE_MS = 400;
 /** A next hop of our own is looked at again every ten minutes, a stranger's every hour, however long it is down. */
 const OWN_HOP_RETRY_MS = 600_000;
 const INTERNET_HOP_RETRY_MS = 3_600_000;

@@ -13,6 +13,8 @@ import { CommitTooLate } from './store.ts';
 export const LARGEST_IN_STORE = 128 * 1024;
 
 /** Octets gathered for one write call. */
+/** Octets of a body in a file that memory keeps until it is settled, where the spool has room for fresh mail. */
+const LARGEST_KEPT = 2 * 1024 * 1024;
 const FLUSH_OCTETS = 256 * 1024;
 
 /** The memory of all drafts together. Beyond `limit` even small bodies go to files. */
@@ -30,6 +32,8 @@ export interface DraftParts {
     wireSize: number,
     body: Buffer | undefined,
     events: readonly EventRecord[],
+    /** A body in a file, as far as memory still has it. */
+    pieces?: readonly Buffer[],
   ) => Promise<void>;
   /** The disk failed a body file: a sync or a write, not for want of room. */
   readonly failed: (error: Error) => void;
@@ -42,6 +46,8 @@ export class BodyDraft {
   #gathered = 0;
   #total = 0;
   #file: BodyFile | undefined;
+  /** What went to the file, for the first delivery to read nothing; `undefined` once it is too much. */
+  #pieces: Buffer[] | undefined = [];
   #ended = false;
 
   constructor(id: SpoolId, parts: DraftParts) {
@@ -94,7 +100,7 @@ export class BodyDraft {
       throw error;
     }
     try {
-      await accept(message, this.#total, undefined, events);
+      await accept(message, this.#total, undefined, events, this.#pieces);
     } catch (error) {
       // A record that may yet become durable must find its file; both go when it does, or at the next start.
       if (!(error instanceof CommitTooLate)) files.remove(this.#id, failed);
@@ -115,6 +121,8 @@ export class BodyDraft {
   #flush(file: BodyFile): Promise<void> {
     const chunks = this.#chunks;
     const octets = this.#gathered;
+    if (this.#total > LARGEST_KEPT) this.#pieces = undefined;
+    else this.#pieces?.push(...chunks);
     this.#chunks = [];
     this.#gathered = 0;
     return file.append(chunks).finally(() => {

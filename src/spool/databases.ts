@@ -52,17 +52,6 @@ export function* entries<K extends string | number>(db: Database<string, K>): Ge
   }
 }
 
-/** Every key in order, likewise. */
-export function* keys<V, K extends string>(db: Database<V, K>): Generator<K> {
-  let start: K | undefined;
-  for (;;) {
-    const page = [...db.getKeys({ limit: PAGE, ...(start !== undefined && { start, exclusiveStart: true }) })];
-    yield* page;
-    if (page.length < PAGE) return;
-    start = page.at(-1);
-  }
-}
-
 /** Up to `limit` entries behind `after`, in the order of keys. */
 export function readPage<K extends string | number>(
   db: Database<string, K>,

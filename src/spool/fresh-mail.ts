@@ -2,12 +2,12 @@
  * What memory has of spooled messages: fresh ones with their bodies, so that the first delivery reads nothing, and those
  * with a change under way, so that everybody sees it. Everything else is read from the store.
  */
-import type { SpooledMessage, SpoolId } from '../mail/spooled.ts';
+import type { SpooledBody, SpooledMessage, SpoolId } from '../mail/spooled.ts';
 
 export interface FreshMessage {
   /** `undefined`: the last recipient is done, the removal is under way. */
   message: SpooledMessage | undefined;
-  body: Buffer | undefined;
+  body: SpooledBody | undefined;
   /** Changes that are not durable yet. */
   pending: number;
 }
@@ -30,7 +30,7 @@ export class FreshMail {
    * Keeps a message that was just accepted. Where there is no room the oldest go, and are read again when it is their
    * turn: what waits for a dead next hop must not keep the next message for a live one from memory.
    */
-  offer(message: SpooledMessage, body: Buffer | undefined): void {
+  offer(message: SpooledMessage, body: SpooledBody | undefined): void {
     if (body === undefined || body.length > this.#limit) return;
     this.#octets += body.length;
     if (this.#octets > this.#limit) {

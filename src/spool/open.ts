@@ -1,14 +1,25 @@
 /** Opens a spool: the lock, what a crash left, then the store. */
 import { join } from 'node:path';
 import { makeDirectory, syncDirectoryNow } from '../platform/files.ts';
+import { mappedMemory } from '../platform/memory.ts';
 import { BodyFiles } from './body-files.ts';
-import { openDatabases } from './databases.ts';
+import { type Databases, openDatabases } from './databases.ts';
 import { DueIndex } from './due-index.ts';
 import { lockSpool } from './lock.ts';
 import type { SpoolParts, SpoolSettings } from './ports.ts';
 import { recover } from './recovery.ts';
 import { Spool } from './spool.ts';
 import { checkFormat, Store } from './store.ts';
+
+/** Octets that the map may grow by while the records are read. */
+const MAP_LIMIT = 32 * 1024 * 1024;
+
+/** The same databases with a small map, where theirs has grown large. */
+async function mapAnew(db: Databases, path: string, before: number): Promise<Databases> {
+  if (mappedMemory() - before < MAP_LIMIT) return db;
+  await db.root.close();
+  return openDatabases(path);
+}
 
 /** Opens a spool and repairs what a crash left. Throws `SpoolInUse` where another process has it. */
 export async function openSpool(settings: SpoolSettings, parts: SpoolParts): Promise<Spool> {
@@ -21,13 +32,14 @@ export async function openSpool(settings: SpoolSettings, parts: SpoolParts): Pro
     const index = new DueIndex();
     let aside: number;
     // Read through an environment of its own: reading every record maps most of the file into memory, and closing
-    // gives that back (100,000 messages of 5 KB: 809 MiB resident, then 170).
-    const db = openDatabases(path);
+    // gives that back (100,000 messages of 5 KB: 809 MiB resident, then 170); on the way it is closed whenever it has grown.
+    const mapped = mappedMemory();
+    let db = openDatabases(path);
     try {
       // Each commit syncs the store's file, but nobody its name (D4).
       syncDirectoryNow(path);
       checkFormat(db);
-      aside = recover(db, files, index, parts.log);
+      ({ db, aside } = await recover(db, (current) => mapAnew(current, path, mapped), files, index, parts.log));
     } finally {
       await db.root.close();
     }

@@ -12,7 +12,7 @@ export interface SpoolSettings {
   readonly commitDeadline?: number;
   /** Milliseconds to the first try after a failure, doubled up to 30 s; 1,000 where absent. */
   readonly reopenDelay?: number;
-  /** Octets of fresh mail kept in memory for its first delivery, and of drafts; 32 MiB each where absent. */
+  /** Octets of fresh mail kept in memory for its first delivery, and of drafts; 16 MiB each where absent. */
   readonly memory?: number;
   /** Octets free on the disk of the spool; asked at most once a second. */
   readonly freeSpace?: (directory: string) => number;

@@ -3,26 +3,45 @@ import type { SpoolId } from '../mail/spooled.ts';
 import type { Log } from '../platform/logger.ts';
 import type { BodyFiles } from './body-files.ts';
 import { decode } from './codec.ts';
-import { type Databases, entries, keys } from './databases.ts';
+import { type Databases, entries } from './databases.ts';
 import type { DueIndex } from './due-index.ts';
 
-/** Fills the index. One log line for each thing that is not as it should be. Returns how many records are set aside. */
-export function recover(db: Databases, files: BodyFiles, index: DueIndex, log: Log): number {
+/** Records read before the map is looked at. */
+const PAGE = 1000;
+
+/**
+ * Fills the index. One log line for each thing that is not as it should be. Returns how many records are set aside.
+ * Reading every record maps most of the file into memory: `mapAnew` gives that back from time to time.
+ */
+export async function recover(
+  opened: Databases,
+  mapAnew: (db: Databases) => Promise<Databases>,
+  files: BodyFiles,
+  index: DueIndex,
+  log: Log,
+): Promise<{ readonly db: Databases; readonly aside: number }> {
+  let db = opened;
   takeBackWhatIsWhole(db, files, log);
 
-  const bodies = keys(db.bodies);
-  let body = bodies.next();
   const orphans: SpoolId[] = [];
   const broken: { id: SpoolId; record: string; reason: string }[] = [];
-  for (const { key: id, value: record } of entries(db.messages)) {
-    // Both go in the order of ids: what lies between two records is a body that no record names.
-    for (; !body.done && body.value < id; body = bodies.next()) orphans.push(body.value);
-    const inStore = !body.done && body.value === id;
-    const reason = examine(files, id, record, () => inStore, index);
-    if (inStore) body = bodies.next();
-    if (reason !== undefined) broken.push({ id, record, reason });
+  for (let after: SpoolId | undefined, isLast = false; !isLast; ) {
+    const from = after === undefined ? {} : { start: after, exclusiveStart: true };
+    const page = [...db.messages.getRange({ ...from, limit: PAGE })];
+    isLast = page.length < PAGE;
+    after = page.at(-1)?.key;
+    // Bodies between the page's records: one that no record names is left over
+    const bodies = new Set(
+      db.bodies.getKeys({ ...from, ...(!isLast && after !== undefined && { end: after, inclusiveEnd: true }) }),
+    );
+    for (const { key: id, value: record } of page) {
+      const inStore = bodies.delete(id);
+      const reason = examine(files, id, record, () => inStore, index);
+      if (reason !== undefined) broken.push({ id, record, reason });
+    }
+    orphans.push(...bodies);
+    db = await mapAnew(db);
   }
-  for (; !body.done; body = bodies.next()) orphans.push(body.value);
 
   for (const { id, record, reason } of broken) {
     setAside(db, id, record, reason);
@@ -44,7 +63,7 @@ export function recover(db: Databases, files: BodyFiles, index: DueIndex, log: L
       'a message is set aside: restore its body, or remove it',
     );
   }
-  return aside;
+  return { db, aside };
 }
 
 interface Aside {

@@ -22,7 +22,7 @@ import type { CommittedLines, Failure, SpoolParts, SpoolSettings, SpoolStats } f
 import { select, type Walked } from './selection.ts';
 import { accepted, isDone, settled } from './states.ts';
 import type { Store } from './store.ts';
-import { BytesBody, MissingBody } from './stored-body.ts';
+import { BytesBody, MissingBody, PiecesBody } from './stored-body.ts';
 
 const MOST_LOOSE_RECORDS = 10_000;
 
@@ -56,7 +56,7 @@ export class Spool implements AsyncDisposable {
     this.#index = opened.index;
     this.#lock = opened.lock;
     this.#aside = opened.aside;
-    const memory = settings.memory ?? 32 * 1024 * 1024;
+    const memory = settings.memory ?? 16 * 1024 * 1024;
     this.#drafts = { used: 0, limit: memory };
     this.#fresh = new FreshMail(memory);
     // Postfix's rule: one and a half messages of the largest size.
@@ -65,7 +65,7 @@ export class Spool implements AsyncDisposable {
     this.#draftParts = {
       files: this.#files,
       memory: this.#drafts,
-      accept: (message, wireSize, body, events) => this.#accept(message, wireSize, body, events),
+      accept: (message, wireSize, body, events, pieces) => this.#accept(message, wireSize, body, events, pieces),
       failed: (error) => this.#store.fail(error),
     };
     this.#walked = {
@@ -97,14 +97,21 @@ export class Spool implements AsyncDisposable {
   }
 
   /** A crash before it resolves leaves the message as a whole or not at all, after it as a whole: then comes the 250. */
-  async #accept(message: NewMessage, wireSize: number, body: Buffer | undefined, events: readonly EventRecord[]): Promise<void> {
+  async #accept(
+    message: NewMessage,
+    wireSize: number,
+    body: Buffer | undefined,
+    events: readonly EventRecord[],
+    pieces?: readonly Buffer[],
+  ): Promise<void> {
     const spooled = accepted(message, wireSize);
     const write =
       body === undefined
         ? { id: message.id, record: encode(spooled, true) }
         : { id: message.id, record: encode(spooled, false), body };
     await this.#store.write({ writes: [write], events, keep: false });
-    this.#born(spooled, body);
+    const atHand = body === undefined ? pieces && new PiecesBody(pieces, wireSize) : new BytesBody(body);
+    this.#born(spooled, body === undefined, atHand);
   }
 
   // Delivery ----------------------------------------------------------------------------------------------------------
@@ -138,7 +145,7 @@ export class Spool implements AsyncDisposable {
 
   body(message: SpooledMessage): SpooledBody {
     const fresh = this.#fresh.get(message.id)?.body;
-    if (fresh !== undefined) return new BytesBody(fresh);
+    if (fresh !== undefined) return fresh;
     if (this.#index.get(message.id)?.bodyInFile === true) return this.#files.body(message.id, message.wireSize);
     const stored = this.#store.body(message.id);
     if (stored?.length === message.wireSize) return new BytesBody(stored);
@@ -163,7 +170,7 @@ export class Spool implements AsyncDisposable {
       writes.push({ id: made.id, record: encode(spooled, false), body });
     }
     await this.#rewrite(after, events, writes);
-    for (const { message: made, body } of born) this.#born(made, body);
+    for (const { message: made, body } of born) this.#born(made, false, new BytesBody(body));
   }
 
   release(id: SpoolId): void {
@@ -276,10 +283,10 @@ export class Spool implements AsyncDisposable {
   // ---------------------------------------------------------------------------------------------------------------
 
   /** A message that became durable just now. */
-  #born(message: SpooledMessage, body: Buffer | undefined): void {
+  #born(message: SpooledMessage, bodyInFile: boolean, body: SpooledBody | undefined): void {
     this.#fresh.offer(message, body);
     const earliest = this.#index.nextDue();
-    this.#index.add(message, body === undefined);
+    this.#index.add(message, bodyInFile);
     const due = this.#index.nextDue();
     if (due !== undefined && (earliest === undefined || due < earliest)) this.#wake();
   }

@@ -23,8 +23,8 @@ export interface StoreSettings {
 }
 
 /** Octets that the map may grow by, and how often that is looked at, in milliseconds. */
-const MAP_LIMIT = 64 * 1024 * 1024;
-const MAP_WATCH = 1_000;
+const MAP_LIMIT = 48 * 1024 * 1024;
+const MAP_WATCH = 250;
 /** Milliseconds that outcomes wait for company. */
 const OUTCOME_DELAY = 2;
 const LONGEST_REOPEN_DELAY = 30_000;

@@ -18,6 +18,21 @@ export class BytesBody implements SpooledBody {
   }
 }
 
+/** A body that is at hand in pieces, as it came from the socket. */
+export class PiecesBody implements SpooledBody {
+  readonly length: number;
+  readonly #pieces: readonly Buffer[];
+
+  constructor(pieces: readonly Buffer[], length: number) {
+    this.#pieces = pieces;
+    this.length = length;
+  }
+
+  async *chunks(): AsyncGenerator<Buffer> {
+    yield* this.#pieces;
+  }
+}
+
 /** A body that ought to be in the store and is not: told to whoever reads it. */
 export class MissingBody implements SpooledBody {
   readonly #id: string;

@@ -77,7 +77,7 @@ describe('start-up after a crash', () => {
 
   it('tells whoever reads a body file that ends too early', async () => {
     const directory = temporaryDirectory();
-    const { spool } = await open(directory);
+    const { spool } = await open(directory, { memory: 0 }); // memory has none of it
     const id = await accept(spool, LARGE);
     truncateSync(pathOf(directory, id), 100_000);
     await expect(bodyOf(spool, id)).rejects.toThrow('ends after 100000 of 300000');
