@@ -14,6 +14,7 @@ import { systemClock } from './platform/clock.ts';
 import { openLog, type RelayLog } from './platform/logger.ts';
 import { collectStartupGarbage } from './platform/memory.ts';
 import { DirectoryRefused, type Relay, reportOf, startRelay } from './relay.ts';
+import { dataDirectoryOf } from './settings/data-directory.ts';
 import { loadSettings } from './settings/load.ts';
 import { formatMistake } from './settings/mistakes.ts';
 import type { Settings } from './settings/settings.ts';
@@ -45,8 +46,9 @@ async function run(file: string): Promise<number> {
     return error instanceof DirectoryRefused ? SETTINGS_WRONG : 1;
   }
   collectStartupGarbage();
+  const end = ended(relay, log);
   log.info({ version, pid: process.pid, listening: relay.listening, admin: relay.adminUrl }, 'the relay accepts mail');
-  const status = await ended(relay, log);
+  const status = await end;
   log.flush();
   return status;
 }
@@ -74,7 +76,8 @@ function ended(relay: Relay, log: RelayLog): Promise<number> {
     process.on('SIGINT', () => stop('SIGINT', 0));
     process.on('SIGHUP', () => {
       relay.reload('SIGHUP').then(
-        ({ ok, mistakes }) => {
+        ({ ok, mistakes, notes }) => {
+          for (const note of notes) log.warn({ note: formatMistake(note) }, 'reload note');
           for (const mistake of mistakes) log.error({ mistake: formatMistake(mistake) }, 'reload refused');
           if (!ok) log.error('the settings and the directory before it stay active');
         },
@@ -114,6 +117,7 @@ const argv = process.argv.slice(2);
 const quiet = await openLog({ level: 'warn', format: 'json' }, 2);
 process.exitCode = await runCli<Settings>(argv.length === 0 ? ['run'] : argv, {
   version,
+  dataDirectoryOf,
   loadSettings: loadAll,
   openOffline: (settings) => openOffline(settings, { log: quiet, clock, version }),
   run,

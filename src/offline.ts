@@ -2,19 +2,23 @@
 import { Activity, recallLastHour } from './admin/activity.ts';
 import { pauses } from './admin/connector-pauses.ts';
 import { OperationError, type Operations } from './admin/contract.ts';
+import { pauseFindings, storeFindings } from './admin/findings.ts';
 import { createOperations } from './admin/operations.ts';
 import type { EvidenceFilter } from './admin/ports.ts';
+import { steerable } from './admin/steering.ts';
 import { createTransport } from './delivery/transport.ts';
 import { openDirectory } from './directory/directory.ts';
 import { DomainProofs } from './directory/domain-proof.ts';
 import { GraceWindow } from './directory/waves/grace-window.ts';
+import { byAnyAddress } from './evidence/by-mailbox.ts';
 import { readEvidence } from './evidence/evidence.ts';
-import { Operating } from './operating.ts';
+import { directoryFindings, Operating } from './operating.ts';
 import type { Clock } from './platform/clock.ts';
 import type { Log } from './platform/logger.ts';
 import { connectorNamed, DirectoryRefused, reportOf } from './relay.ts';
 import { explainRoute } from './routing/admission.ts';
 import { compileRouting } from './routing/compile.ts';
+import { routeSpooled } from './routing/spooled-route.ts';
 import { loadSettings } from './settings/load.ts';
 import type { Settings } from './settings/settings.ts';
 import { openSpool } from './spool/open.ts';
@@ -74,7 +78,7 @@ export async function openOffline(
     activity,
     clock,
     ports: {
-      queue: spool,
+      queue: steerable(spool, (message, recipient) => routeSpooled(routing, directory.active(), message, recipient)),
       connectors: {
         all: () => settings.delivery.connectors,
         paused: (name) => paused.of(name),
@@ -82,19 +86,26 @@ export async function openOffline(
         resume: (name) => paused.resume(name),
         test: (name) => transport.test(connectorNamed(settings, name)),
       },
-      evidence,
+      evidence: byAnyAddress(evidence, directory),
       ...operating.ports,
       routing: { explain: (question) => explainRoute(admission, question) },
       status: {
         hostname: settings.hostname,
         version,
         state: () => ({ running: false, accepting: false, why: 'no relay runs on this data directory' }),
-        findings: () => [],
+        findings: () => [
+          ...storeFindings(spool),
+          ...operating.findings(),
+          ...directoryFindings(found.findings),
+          ...pauseFindings(settings.delivery.connectors, (name) => paused.of(name)),
+        ],
       },
       settings: {
         async check() {
           const loaded = await loadSettings(settings.file);
-          return loaded.ok ? reportOf(true, found.findings, loaded.notes) : reportOf(false, [], []);
+          return loaded.ok
+            ? reportOf(true, found.findings, loaded.notes)
+            : { ok: false, mistakes: [...loaded.mistakes], notes: [] };
         },
         reload: () =>
           Promise.reject(new OperationError('unavailable', 'no relay runs on this data directory: there is nothing to reload')),

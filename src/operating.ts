@@ -7,12 +7,13 @@ import type { NamedFile } from './admin/directory-contract.ts';
 import type { AdminPorts } from './admin/ports.ts';
 import { Checkup } from './directory/checkup.ts';
 import { DirectoryDesk } from './directory/desk.ts';
-import type { Directory } from './directory/directory.ts';
+import { type Directory, formatFinding } from './directory/directory.ts';
 import { DomainDesk } from './directory/domain-desk.ts';
 import type { DomainProofs } from './directory/domain-proof.ts';
 import { Refresher } from './directory/live/refresher.ts';
 import { liveSources } from './directory/live/sources.ts';
 import { MxSwitches } from './directory/mx-switch.ts';
+import type { Finding } from './directory/ports.ts';
 import { openPastLog } from './directory/readers/past-logs.ts';
 import { recognise } from './directory/readers/recognise.ts';
 import { unsafeMailboxes } from './directory/reconcile/wave-check.ts';
@@ -248,6 +249,11 @@ const mxSettings = ({ routing, directory, delivery, relayNames }: Settings) => (
   dnsServers: delivery.dnsServers,
   file: join(directory.folder, 'mx.json'),
 });
+
+/** What the reading of the directory found, as `status` says it. */
+export function directoryFindings(findings: readonly Finding[]): Status['findings'] {
+  return findings.map((one) => ({ severity: one.severity, problem: formatFinding(one), remedy: one.remedy }));
+}
 
 function directoryPort(desk: DirectoryDesk, admission: AdmissionDeps): OperatingPorts['directory'] {
   return {

@@ -4,21 +4,25 @@ import { Activity, recallLastHour } from './admin/activity.ts';
 import { type AdminApi, openApi } from './admin/api.ts';
 import { pauses } from './admin/connector-pauses.ts';
 import type { CheckReport, Status } from './admin/contract.ts';
+import { pauseFindings, storeFindings } from './admin/findings.ts';
 import { createMetrics } from './admin/metrics.ts';
 import { createOperations } from './admin/operations.ts';
 import type { AdminPorts } from './admin/ports.ts';
+import { steerable } from './admin/steering.ts';
 import { Uploads } from './admin/uploads.ts';
 import { createNotifier } from './bounce/notifier.ts';
-import { createScheduler, type Scheduler } from './delivery/scheduler.ts';
+import { createScheduler } from './delivery/scheduler.ts';
 import { createTransport } from './delivery/transport.ts';
 import { formatFinding, openDirectory } from './directory/directory.ts';
 import { DomainProofs } from './directory/domain-proof.ts';
 import type { Finding } from './directory/ports.ts';
 import { GraceWindow } from './directory/waves/grace-window.ts';
+import { byAnyAddress } from './evidence/by-mailbox.ts';
 import { openEvidence } from './evidence/evidence.ts';
 import type { Outbox } from './evidence/ports.ts';
 import type { EventRecord } from './mail/event.ts';
-import { Operating, refuseUpload } from './operating.ts';
+import type { SpooledMessage, SpooledRecipient } from './mail/spooled.ts';
+import { directoryFindings, Operating, refuseUpload } from './operating.ts';
 import type { Clock } from './platform/clock.ts';
 import type { RelayLog } from './platform/logger.ts';
 import { removeRunFile, writeRunFile } from './platform/run-file.ts';
@@ -77,7 +81,7 @@ export async function startRelay(initial: Settings, { log, clock, version }: Rel
   const found = await openDirectory(settings.directory, { clock });
   if (!found.ok) throw new DirectoryRefused(found.findings);
   const { directory } = found;
-  let directoryFindings = found.findings;
+  let foundInDirectory = found.findings;
   let refusedReload: CheckReport | undefined;
   for (const finding of found.findings) log.warn({ finding }, 'directory finding');
   const proofs = opened.use(new DomainProofs(settings.domainProof, { clock, log }));
@@ -101,11 +105,16 @@ export async function startRelay(initial: Settings, { log, clock, version }: Rel
   opened.defer(() => transport.close(5_000));
   const notifier = createNotifier(settings.bounce, { newId: spool.newId, clock });
   const paused = pauses(spool, clock);
+  const decide = (message: SpooledMessage, recipient: SpooledRecipient) =>
+    routeSpooled(routing, directory.active(), message, recipient);
   const scheduler = createScheduler(settings.delivery, {
     due: spool,
-    routing: { decide: (message, recipient) => routeSpooled(routing, directory.active(), message, recipient) },
+    routing: { decide },
     notifying: notifier,
-    control: { isPaused: (connector) => paused.of(connector) !== undefined },
+    control: {
+      isPaused: (connector) => paused.of(connector) !== undefined,
+      pause: (connector, by) => paused.pause(connector, by),
+    },
     transport,
     grace,
     clock,
@@ -168,7 +177,7 @@ export async function startRelay(initial: Settings, { log, clock, version }: Rel
     }
     // From here on nothing waits and nothing can refuse: all of it is active for the next command and the next attempt
     refusedReload = undefined;
-    directoryFindings = loading.findings;
+    foundInDirectory = loading.findings;
     settings = next;
     routing = compileRouting(next.routing, proofs.isGated);
     scheduler.reconfigure(next.delivery);
@@ -193,7 +202,8 @@ export async function startRelay(initial: Settings, { log, clock, version }: Rel
           },
         ]),
     ...operating.findings(),
-    ...directoryFindings.map((one) => ({ severity: one.severity, problem: formatFinding(one), remedy: one.remedy })),
+    ...directoryFindings(foundInDirectory),
+    ...pauseFindings(settings.delivery.connectors, (name) => paused.of(name)),
     ...scheduler
       .stats()
       .filter((lane) => lane.state === 'backing-off')
@@ -206,7 +216,7 @@ export async function startRelay(initial: Settings, { log, clock, version }: Rel
 
   const ports: AdminPorts = {
     ...operating.ports,
-    queue: steerable(spool, scheduler),
+    queue: steerable(spool, decide, scheduler),
     connectors: {
       all: () => settings.delivery.connectors,
       paused: (name) => paused.of(name),
@@ -217,7 +227,7 @@ export async function startRelay(initial: Settings, { log, clock, version }: Rel
       },
       test: (name) => transport.test(connectorNamed(settings, name)),
     },
-    evidence,
+    evidence: byAnyAddress(evidence, directory),
     routing: { explain: (question) => explainRoute(admission, question) },
     status: { hostname: settings.hostname, version, state, findings },
     settings: { check, reload: () => reload('operator') },
@@ -272,20 +282,6 @@ export async function startRelay(initial: Settings, { log, clock, version }: Rel
   };
 }
 
-/** `queue retry` means now: also where the next hop was given up for a while. */
-function steerable(spool: Spool, scheduler: Scheduler): AdminPorts['queue'] {
-  return {
-    list: (selector, page) => spool.list(selector, page),
-    load: (id) => spool.load(id),
-    stats: () => spool.stats(),
-    async steer(selector, steering) {
-      const done = await spool.steer(selector, steering);
-      if (steering.kind === 'retry' && done.recipients > 0) scheduler.retryNow(selector.connector);
-      return done;
-    },
-  };
-}
-
 /** Every record that is durable goes to the log and the counters once, then to the store. */
 function tapOutbox(spool: Spool, log: RelayLog, listeners: readonly ((event: EventRecord) => void)[]): Outbox {
   return {
@@ -332,34 +328,6 @@ async function openAdmin(
       metrics: createMetrics(parts.activity, parts.ports, parts.clock),
     },
   );
-}
-
-function storeFindings(spool: Spool, intake: { readonly waiting: number; readonly failing?: string }): Status['findings'] {
-  const found: { severity: 'error' | 'warning'; problem: string; remedy: string | null }[] = [];
-  const { failure, setAside } = spool.stats();
-  if (failure !== undefined) {
-    const since = new Date(failure.since).toISOString();
-    found.push({
-      severity: 'error',
-      problem: `the spool fails since ${since}: ${failure.reason}; mail is refused with 451`,
-      remedy: 'look at the disk of data-directory; the relay tries again by itself',
-    });
-  }
-  if (setAside > 0) {
-    found.push({
-      severity: 'error',
-      problem: `${setAside} messages were set aside at the start: their bodies are missing or damaged`,
-      remedy: 'the log of the start names each; restore their body files and restart',
-    });
-  }
-  if (intake.failing !== undefined) {
-    found.push({
-      severity: 'error',
-      problem: `records cannot be stored: ${intake.failing}; they wait in the spool`,
-      remedy: 'look at the disk of data-directory',
-    });
-  }
-  return found;
 }
 
 /** What a check or a reload found, in the form of the admin API. */

@@ -19,8 +19,13 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   settings: ['mail', 'platform'],
   ...Object.fromEntries(STAGES.map((stage) => [stage, ['mail', 'platform']])),
   cli: [
-    ...['mail', 'platform', 'settings'],
-    ...['admin/contract.ts', 'admin/directory-contract.ts', 'admin/report-contract.ts', 'admin/wave-contract.ts'],
+    'mail',
+    'platform',
+    'settings',
+    'admin/contract.ts',
+    'admin/directory-contract.ts',
+    'admin/report-contract.ts',
+    'admin/wave-contract.ts',
   ],
   demo: ['mail', 'platform'],
 };

@@ -210,7 +210,14 @@ export const queueMessage = z.object({
 export type QueueMessage = z.output<typeof queueMessage>;
 export const queueList = z.object({ messages: z.array(queueMessage), next: z.string().nullable() });
 export type QueueList = z.output<typeof queueList>;
-export const queueChange = z.object({ messages: z.int(), recipients: z.int() });
+export const queueChange = z.object({
+  messages: z.int(),
+  recipients: z.int(),
+  'still-held': z
+    .array(z.object({ by: z.string(), recipients: z.int() }))
+    .optional()
+    .describe('Not released, for the directory, a wave or a rule holds them'),
+});
 export type QueueChange = z.output<typeof queueChange>;
 
 // Trace -------------------------------------------------------------------------------------------------------------

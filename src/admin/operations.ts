@@ -59,12 +59,14 @@ export function createOperations({ ports, activity, clock }: OperationsParts): O
     const { success, error } = queueSelection.safeParse(selection);
     if (!success) throw new OperationError('invalid', error.issues.map((issue) => issue.message).join('; '));
     const sum = { messages: 0, recipients: 0 };
+    const held = new Map<string, number>();
     for (const selector of selectorsOf(selection)) {
-      const { messages, recipients } = await queue.steer(selector, steering);
+      const { messages, recipients, stillHeld = [] } = await queue.steer(selector, steering);
+      for (const one of stillHeld) held.set(one.by, (held.get(one.by) ?? 0) + one.recipients);
       sum.messages += messages;
       sum.recipients += recipients;
     }
-    return sum;
+    return held.size === 0 ? sum : { ...sum, 'still-held': [...held].map(([by, recipients]) => ({ by, recipients })) };
   };
 
   return {

@@ -40,8 +40,15 @@ export interface QueuePort {
     page: { limit?: number; after?: SpoolId },
   ): Promise<{ readonly messages: readonly SpooledMessage[]; readonly next: SpoolId | undefined }>;
   load(id: SpoolId): SpooledMessage | undefined;
-  /** Durable when resolved. */
-  steer(selector: Selector, steering: Steering): Promise<{ messages: number; recipients: number }>;
+  /** Durable when resolved. `stillHeld`: whom a release did not reach, for somebody other than an operator holds them. */
+  steer(
+    selector: Selector,
+    steering: Steering,
+  ): Promise<{
+    messages: number;
+    recipients: number;
+    stillHeld?: readonly { readonly by: string; readonly recipients: number }[];
+  }>;
   stats(): QueueStats;
 }
 

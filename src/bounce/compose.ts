@@ -30,6 +30,7 @@ export interface Occasion {
   readonly message: SpooledMessage;
   /** The message's sender: who is told. */
   readonly to: Mailbox;
+  /** The gravest of the happenings, which come gravest first. */
   readonly action: Action;
   readonly happenings: readonly Happening[];
   readonly excerpt: Excerpt;
@@ -63,7 +64,7 @@ export function composeDsn(occasion: Occasion, settings: BounceSettings): Dsn {
     `Content-Transfer-Encoding: ${utf8 ? '8bit' : '7bit'}`,
     'Content-Description: Notification',
     '',
-    humanPart(action, happenings, settings, message.receivedAt, clean),
+    humanPart(happenings, settings, message.receivedAt, clean),
     `--${boundary}`,
     `Content-Type: message/${utf8 ? 'global-' : ''}delivery-status`,
     `Content-Transfer-Encoding: ${utf8 ? '8bit' : '7bit'}`,

@@ -19,27 +19,28 @@ const OPENINGS: Readonly<Record<Action, string>> = {
   delivered: 'was delivered to the recipients below.',
 };
 
-/** Lines end in CRLF, and none begins with a dot. */
+/** The happenings come gravest first. Lines end in CRLF, and none begins with a dot. */
 export function humanPart(
-  action: Action,
   happenings: readonly Happening[],
   settings: BounceSettings,
   receivedAt: number,
   clean: (text: string) => string,
 ): string {
-  const lines = [
-    `This is the mail relay ${settings.hostname}.`,
-    '',
-    `Your message of ${rfc5322Date(receivedAt)}`,
-    OPENINGS[action],
-  ];
-  for (const happening of happenings) lines.push('', ...aboutOne(action, happening, clean));
+  const lines = [`This is the mail relay ${settings.hostname}.`, ''];
+  let told: Action | undefined;
+  for (const happening of happenings) {
+    const { action } = happening;
+    if (told === undefined) lines.push(`Your message of ${rfc5322Date(receivedAt)}`, OPENINGS[action]);
+    else if (told !== action) lines.push('', `It ${OPENINGS[action]}`);
+    told = action;
+    lines.push('', ...aboutOne(happening, clean));
+  }
   lines.push('', `If you need help, write to <${clean(settings.postmaster.address)}> and enclose this notice.`, '');
   return lines.join('\r\n');
 }
 
-function aboutOne(action: Action, happening: Happening, clean: (text: string) => string): string[] {
-  const { recipient, attempt, willRetryUntil } = happening;
+function aboutOne(happening: Happening, clean: (text: string) => string): string[] {
+  const { recipient, action, attempt, willRetryUntil } = happening;
   // As the sender wrote it: an address that routing made of it would mean nothing to them.
   const lines = [`<${clean(recipient.address.address)}>`];
   const reply = attempt?.outcome.reply ?? recipient.lastReply;

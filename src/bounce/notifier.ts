@@ -1,13 +1,13 @@
-/** Turns outcomes into the notification that is spooled with them: one for each message, sender and kind of word. */
+/** Turns outcomes into the notification that is spooled with them: one for each message and round. */
 import type { Notification, SpooledBody, SpooledMessage, SpoolId } from '../mail/spooled.ts';
 import type { Clock } from '../platform/clock.ts';
 import { composeDsn } from './compose.ts';
 import { readExcerpt } from './excerpt.ts';
-import { isOwed } from './policy.ts';
+import { gravestFirst, isOwed } from './policy.ts';
 import type { BounceSettings, Happening } from './ports.ts';
 
 export interface Notifier {
-  /** `undefined` where nobody is owed word. All happenings are of one action. */
+  /** `undefined` where nobody is owed word. */
   notify(message: SpooledMessage, body: SpooledBody, happenings: readonly Happening[]): Promise<Notification | undefined>;
   reconfigure(settings: BounceSettings): void;
 }
@@ -19,7 +19,7 @@ export function createNotifier(
   let settings = initial;
   return {
     async notify(message, body, happenings) {
-      const owed = happenings.filter(({ recipient, action }) => isOwed(message.sender, recipient, action));
+      const owed = happenings.filter(({ recipient, action }) => isOwed(message.sender, recipient, action)).sort(gravestFirst);
       const action = owed[0]?.action;
       if (action === undefined || message.sender === null) return undefined;
       const excerpt = await readExcerpt(message, body, action, settings.excerpt);
@@ -42,6 +42,7 @@ export function createNotifier(
           size: dsn.size,
         },
         body: dsn.body,
+        action,
       };
     },
     reconfigure(next) {

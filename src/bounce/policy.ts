@@ -4,6 +4,13 @@ import type { SpooledRecipient } from '../mail/spooled.ts';
 
 export type Action = 'failed' | 'delayed' | 'relayed' | 'delivered';
 
+const GRAVITY: Readonly<Record<Action, number>> = { failed: 0, delayed: 1, relayed: 2, delivered: 3 };
+
+/** The order in which a notification tells them; the first names it. */
+export function gravestFirst(a: { readonly action: Action }, b: { readonly action: Action }): number {
+  return GRAVITY[a.action] - GRAVITY[b.action];
+}
+
 /**
  * Only the null sender, NOTIFY=NEVER and best-effort copies silence a failure (C11: anything else would lose mail without
  * a word). Without NOTIFY a sender hears of failures and delays, not of success (RFC 3461 §4.1).

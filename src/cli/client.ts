@@ -50,6 +50,8 @@ import type {
 const ANSWER_LIMIT = 2 ** 28;
 /** Milliseconds: a million recipients are sent and compared. */
 const LONG = 900_000;
+/** Milliseconds: more than the relay gives a `connector test`. */
+const TEST = 90_000;
 
 export interface ClientSettings {
   /** `http://127.0.0.1:8025` */
@@ -99,7 +101,7 @@ export class HttpOperations implements Operations {
   listConnectors = async () => (await this.#get<{ connectors: ConnectorState[] }>('/connectors')).connectors;
   pauseConnector = (name: string) => this.#post<ConnectorState>(`/connectors/${encodeURIComponent(name)}/pause`);
   resumeConnector = (name: string) => this.#post<ConnectorState>(`/connectors/${encodeURIComponent(name)}/resume`);
-  testConnector = (name: string) => this.#post<ConnectorTest>(`/connectors/${encodeURIComponent(name)}/test`);
+  testConnector = (name: string) => this.#post<ConnectorTest>(`/connectors/${encodeURIComponent(name)}/test`, undefined, TEST);
   trace = (query: Query) => this.#get<Trace>('/trace', query);
 
   importDirectory = (files: readonly NamedFile[], options: Query) =>

@@ -229,7 +229,7 @@ export const directoryCommands: readonly Command[] = [importFiles, diff, check, 
 
 /** As compilers write them: the place first. */
 export function findingLine({ severity, file, line, address, problem, remedy }: FileFinding): string {
-  return `${printable(`${file}:${line}: ${severity}: ${address === '' ? '' : `${address}: `}${problem}. ${remedy}.`)}\n`;
+  return `${printable(`${file}${line > 0 ? `:${line}` : ''}: ${severity}: ${address === '' ? '' : `${address}: `}${problem}. ${remedy}.`)}\n`;
 }
 
 function changeText({ version, changed, findings }: DirectoryChange): string {

@@ -23,6 +23,8 @@ export interface Output {
 
 export interface CliPorts<S extends CliSettings = CliSettings> {
   readonly version: string;
+  /** Absolute path, also where the settings have mistakes; `undefined` where the file does not say it. */
+  dataDirectoryOf(file: string): Promise<string | undefined>;
   /** Never rejects: a file that cannot be read is a mistake too. */
   loadSettings(file: string): Promise<LoadedSettings<S>>;
   /** Operations on the data directory, where no daemon runs. Rejects where somebody else has it. */

@@ -125,9 +125,15 @@ function steering(
       return withOperations(async (operations) => {
         const change = await steer(operations, values);
         if (json) ports.stdout.write(`${JSON.stringify(change)}\n`);
-        else if (change.recipients === 0) ports.stderr.write('nothing matches, or nothing was to be done\n');
-        else
+        else if (change.recipients === 0 && change['still-held'] === undefined)
+          ports.stderr.write('nothing matches, or nothing was to be done\n');
+        else if (change.recipients > 0)
           ports.stdout.write(`${done}: ${countOf(change.recipients, 'recipient')} of ${countOf(change.messages, 'message')}\n`);
+        for (const { by, recipients } of change['still-held'] ?? [])
+          ports.stderr.write(
+            printable(`still held by ${by}: ${countOf(recipients, 'recipient')}; end that hold, or queue reroute --to NAME`) +
+              '\n',
+          );
         return change.recipients === 0 ? EXIT.no : EXIT.done;
       });
     },

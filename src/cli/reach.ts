@@ -21,13 +21,15 @@ export async function withOperations(
   for (const name of ['token-file', 'ca-file']) {
     if (values[name] !== undefined) throw new UsageError(`--${name} goes with --server`);
   }
+  // The daemon is asked before the files are read: it answers by what it has read, whatever they hold by now
+  const named = await ports.dataDirectoryOf(config);
+  const daemon = named === undefined ? undefined : await running(named);
+  if (daemon !== undefined) return work(daemon);
   const loaded = await ports.loadSettings(config);
   if (!loaded.ok) {
     for (const mistake of loaded.mistakes) ports.stderr.write(mistakeLine(mistake));
     return EXIT.settings;
   }
-  const daemon = await running(loaded.settings.dataDirectory);
-  if (daemon !== undefined) return work(daemon);
   await using offline = await ports.openOffline(loaded.settings);
   return await work(offline);
 }

@@ -155,7 +155,8 @@ const switchWave: Command = {
       if (json) ports.stdout.write(`${JSON.stringify(answer)}\n`);
       else if (answer.switched) {
         const forced = answer.forced.map(({ address, why }) => `${printable(`  by force: ${address}: ${why}`)}\n`);
-        ports.stdout.write(`${movedText(answer, 'switched to the cloud')}${forced.join('')}`);
+        const left = answer.except.map((address) => `${printable(`  left out: ${address}`)}\n`);
+        ports.stdout.write(`${movedText(answer, 'switched to the cloud')}${left.join('')}${forced.join('')}`);
       } else {
         const lines = answer.unsafe.flatMap(({ address, why, remedy }) => [`unsafe  ${address}: ${why}`, `        ${remedy}`]);
         ports.stdout.write(

@@ -5,6 +5,7 @@ import type { SpooledBody, SpooledMessage } from '../mail/spooled.ts';
 import { graced } from './grace.ts';
 import type { Lane } from './lanes.ts';
 import { type Ledger, type Moment, openLedger } from './ledger.ts';
+import { isStop, type MassRefusal } from './mass-refusal.ts';
 import type { Part } from './plan.ts';
 import type { Grace } from './ports.ts';
 import { enterAttempt } from './settle.ts';
@@ -58,8 +59,23 @@ export function enterAttempts(task: Task, attempts: readonly Attempt[], moment: 
   task.parts.forEach((part, i) => {
     const at = moment();
     const attempt = attempts[i] ?? BROKEN;
-    const put = attempt.outcome.kind === 'failed' ? graced(part, attempt, at.now, grace) : undefined;
+    const put =
+      attempt.outcome.kind === 'failed'
+        ? (graced(part, attempt, at.now, grace) ?? doubted(part, attempt, task.lane.refusals))
+        : undefined;
     enterAttempt(ledger, task.message, put?.part ?? part, put?.attempt ?? attempt, at, task.waitedFor);
   });
   return ledger;
+}
+
+/** A refusal that may be everybody's (R18), as the deferral that it counts as until that shows; `undefined` where it stands. */
+function doubted(
+  part: Part,
+  attempt: Attempt,
+  refusals: MassRefusal,
+): { readonly part: Part; readonly attempt: Attempt } | undefined {
+  const { reply } = attempt.outcome;
+  if (!isStop(attempt, part.leg.connector) || refusals.failsAlone(reply, part.recipient)) return undefined;
+  const reason = `${part.reason}; put off until it shows whether everybody is refused (R18)`;
+  return { part: { ...part, reason }, attempt: { ...attempt, outcome: { kind: 'deferred', reply, cause: 'answer' } } };
 }

@@ -87,22 +87,19 @@ export class Commits {
     });
   }
 
-  /** One notification for each kind of word that is owed. */
+  /** One notification for all that is owed (RFC 3464 §2.3: a report may tell of several actions). */
   async #notify(message: SpooledMessage, ledger: Ledger): Promise<Notification[] | undefined> {
-    const notifications: Notification[] = [];
-    const byAction = Map.groupBy(ledger.notables, (notable) => notable.action);
-    for (const [action, notables] of byAction) {
-      const notification = await this.#notifyOf(message, notables);
-      if (notification !== undefined) {
-        notifications.push(notification);
-        ledger.events.push(dsnRecord(message, notification, action, this.#clock.now()));
-      }
-      // RFC 5321 §6.1: a notice that fails must not beget another; the postmaster reads of it here.
-      if (message.sender === null && action === 'failed') {
-        this.#log.warn({ spoolId: message.id, recipients: notables.length }, 'undeliverable notification dropped');
-      }
+    const { notables } = ledger;
+    // RFC 5321 §6.1: a notice that fails must not beget another; the postmaster reads of it here.
+    if (message.sender === null) {
+      const recipients = notables.filter(({ action }) => action === 'failed').length;
+      if (recipients > 0) this.#log.warn({ spoolId: message.id, recipients }, 'undeliverable notification dropped');
     }
-    return notifications.length === 0 ? undefined : notifications;
+    const notification = await this.#notifyOf(message, notables);
+    if (notification === undefined) return undefined;
+    const action = notification.action ?? notables[0]?.action ?? 'failed';
+    ledger.events.push(dsnRecord(message, notification, action, this.#clock.now()));
+    return [notification];
   }
 
   async #notifyOf(message: SpooledMessage, notables: readonly Notable[]): Promise<Notification | undefined> {

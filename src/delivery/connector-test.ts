@@ -18,9 +18,49 @@ export interface ConnectorTest {
   readonly problem: string | null;
 }
 
-/** Never rejects. Tries every target in order, as a message would, until one takes the session. */
-export async function testConnector(connector: Connector, finder: NextHostFinder, opener: SessionOpener): Promise<ConnectorTest> {
-  const nothing = { connector: connector.name, ok: false, host: null, reply: null, tls: null, problem: null };
+/** Milliseconds for a whole test: somebody waits for the answer, and mail's own patience with a greeting is longer. */
+const PATIENCE = 30_000;
+
+/** Never rejects. Tries every target in order, as a message would, until one takes the session or `patience` ends. */
+export async function testConnector(
+  connector: Connector,
+  finder: NextHostFinder,
+  opener: SessionOpener,
+  patience = PATIENCE,
+): Promise<ConnectorTest> {
+  const watch: Watch = { isOver: false, last: nothingOf(connector) };
+  let timer: NodeJS.Timeout | undefined;
+  const over = new Promise<ConnectorTest>((resolve) => {
+    timer = setTimeout(() => {
+      watch.isOver = true;
+      resolve({ ...watch.last, problem: `no answer within ${patience / 1000} s` });
+    }, patience);
+  });
+  try {
+    return await Promise.race([tryAll(connector, finder, opener, watch), over]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** How far a test is. */
+interface Watch {
+  /** Nobody waits for its end any more. */
+  isOver: boolean;
+  last: ConnectorTest;
+}
+
+const nothingOf = ({ name }: Connector): ConnectorTest => ({
+  connector: name,
+  ok: false,
+  host: null,
+  reply: null,
+  tls: null,
+  problem: null,
+});
+
+async function tryAll(connector: Connector, finder: NextHostFinder, opener: SessionOpener, watch: Watch): Promise<ConnectorTest> {
+  const nothing = nothingOf(connector);
   const { nextHop } = connector;
   if (nextHop.kind === 'maildir') return testMaildir(nothing, nextHop.path);
   const destination = connector.addressSpaces
@@ -37,6 +77,8 @@ export async function testConnector(connector: Connector, finder: NextHostFinder
       'unix' in target.endpoint
         ? `unix:${target.endpoint.unix}`
         : `${target.name} [${target.endpoint.address}]:${target.endpoint.port}`;
+    if (watch.isOver) return last;
+    watch.last = { ...nothing, host };
     const session = await opener.open(target);
     if ('reply' in session) {
       last = { ...nothing, host, reply: formatReply(session.reply), tls: session.tls, problem: session.reply.text };

@@ -5,9 +5,9 @@ export interface Deadlines {
   /** TCP connect, each address. */
   readonly connect: number;
   readonly greeting: number;
-  /** EHLO, HELO, LHLO, RSET, and the answer to STARTTLS. */
+  /** EHLO, HELO, LHLO, RSET. */
   readonly command: number;
-  /** The TLS handshake has its own (design.md P5). */
+  /** The TLS handshake has its own (design.md P5), and so has the answer to STARTTLS: a silent peer costs no more there. */
   readonly handshake: number;
   readonly mail: number;
   readonly rcpt: number;

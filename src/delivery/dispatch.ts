@@ -8,6 +8,7 @@ import { Claims } from './claims.ts';
 import { Commits } from './commit.ts';
 import { type Lane, Lanes, type Waiting } from './lanes.ts';
 import { type Moment, openLedger } from './ledger.ts';
+import { stopConnector } from './mass-refusal.ts';
 import { Parking } from './parking.ts';
 import { isDue, isPending, type Part, plan, type Turn } from './plan.ts';
 import type { Control, DeliverySettings, DueMail, Grace, Notifying, Routing } from './ports.ts';
@@ -213,7 +214,11 @@ export class Dispatch {
   }
 
   isClosed(lane: Lane): boolean {
-    return lane.backingOff || this.#deps.control.isPaused(lane.connector.name);
+    return lane.backingOff || this.#isPaused(lane);
+  }
+
+  #isPaused(lane: Lane): boolean {
+    return lane.stopping || this.#deps.control.isPaused(lane.connector.name);
   }
 
   #hasRoom(lane: Lane): boolean {
@@ -244,7 +249,7 @@ export class Dispatch {
   async #turnAway(lane: Lane): Promise<void> {
     lane.turningAway = true;
     while (!this.stopped && lane.waiting.length > 0) {
-      const closed = lane.closed(this.#deps.control.isPaused(lane.connector.name));
+      const closed = lane.closed(this.#isPaused(lane));
       if (closed === undefined) break;
       const away: Task[] = [];
       for (let i = 0; i < BATCH && lane.waiting.length > 0; i++) this.#give(lane.waiting.shift(), { lane, away });
@@ -274,8 +279,13 @@ export class Dispatch {
     lane.active -= 1;
     this.active -= 1;
     this.#observe(lane, attempts, started);
+    const everybody = lane.refusals.note(message, parts, attempts);
+    if (everybody !== undefined && !this.#isPaused(lane)) void stopConnector(lane, everybody, this.#deps);
     const ledger = enterAttempts(task, attempts, () => this.moment(), this.#deps.grace);
-    if (lane.backingOff && ledger.retryAt !== undefined) lane.park(message.id);
+    if (ledger.retryAt !== undefined && this.isClosed(lane)) {
+      lane.park(message.id);
+      this.attend(lane);
+    }
     const commit = this.commits.commit(message, ledger);
     this.advance(lane);
     if (await commit) this.claims.finish(message.id, task.share, ledger.retryAt);

@@ -3,11 +3,9 @@
  * ours. What it refuses then is put off, not bounced; and so is what was on its way to the side that the mailbox left. Pure.
  */
 import type { Attempt } from '../mail/attempt.ts';
+import { kindOf } from './outcome-table.ts';
 import type { Part } from './plan.ts';
 import type { Grace } from './ports.ts';
-
-/** RFC 3463 §3.2; 5.1.10 and 5.4.1 are Exchange Online's words for a recipient that is not there. */
-const NOT_THERE: ReadonlySet<string> = new Set(['5.1.1', '5.1.10', '5.4.1']);
 
 /** A refusal that may not be the last word, as the deferral that it counts as; `undefined` where it is one. */
 export function graced(
@@ -17,9 +15,11 @@ export function graced(
   grace: Grace | undefined,
 ): { readonly part: Part; readonly attempt: Attempt } | undefined {
   const { outcome } = attempt;
-  if (grace === undefined || outcome.kind !== 'failed' || part.leg.side === 'internet') return undefined;
-  const { reply } = outcome;
-  if (reply.enhanced === undefined || !NOT_THERE.has(reply.enhanced)) return undefined;
+  if (grace === undefined || outcome.kind !== 'failed') return undefined;
+  const { reply, cause: stage } = outcome;
+  const { side, connector } = part.leg;
+  const byMx = connector.nextHop.kind === 'mx';
+  if (kindOf({ reply, side, byMx, stage, inGrace: true }) !== 'grace') return undefined;
   // by the address there too: the one that the sender wrote may be no address of a mailbox (R9)
   const until = grace.until(part.recipient.address) ?? grace.until(part.leg.address);
   if (until === undefined || now >= until) return undefined;

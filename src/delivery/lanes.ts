@@ -9,6 +9,8 @@ import { formatReply, type SmtpReply } from '../mail/reply.ts';
 import type { Connector, Leg } from '../mail/route.ts';
 import type { SpoolId } from '../mail/spooled.ts';
 import type { TlsEvidence } from '../mail/tls.ts';
+import { MassRefusal } from './mass-refusal.ts';
+import { kindOf } from './outcome-table.ts';
 import type { Closed } from './settle.ts';
 
 /**
@@ -78,9 +80,12 @@ export class Lane {
   readonly waiting = new Queue<Waiting>();
   /** Messages put off because the hop was down or paused: unclaimed, deferred in the spool, woken when it is back. */
   readonly parked = new Set<SpoolId>();
+  readonly refusals = new MassRefusal();
   active = 0;
   /** Work on this lane that must not run twice at a time. */
   turningAway = false;
+  /** Its connector is about to be paused (R18). */
+  stopping = false;
   waking = false;
   lastSuccess: Sighting | undefined;
   lastFailure: Sighting | undefined;
@@ -91,6 +96,7 @@ export class Lane {
   #grewAt = 0;
   #pressed = false;
   #successAt = -1;
+  #throttledAt = -1;
 
   constructor(key: string, connector: Connector, destination: Domain) {
     this.key = key;
@@ -141,16 +147,45 @@ export class Lane {
   ): 'down' | 'up' | undefined {
     let broken: Attempt | undefined;
     let answered = false;
+    let throttled: Attempt | undefined;
     for (const attempt of attempts) {
       const { outcome } = attempt;
       if (outcome.kind === 'relayed') this.lastSuccess = sighting(attempt, now);
       else if (outcome.kind === 'deferred' || outcome.cause === 'connection') this.lastFailure = sighting(attempt, now);
-      if (outcome.kind === 'relayed' || outcome.cause === 'answer') answered = true;
+      if (outcome.kind === 'deferred' && outcome.cause === 'answer' && this.#isThrottle(outcome.reply)) throttled = attempt;
+      else if (outcome.kind === 'relayed' || outcome.cause === 'answer') answered = true;
       // Lost behind the final dot (RFC 1047): the hop was there; this message may even be what it stumbled over.
       else if (outcome.kind === 'deferred' && outcome.possibleDuplicate !== true) broken = attempt;
     }
+    if (throttled !== undefined) return this.#throttled(throttled.outcome.reply, started, now, monotonic, retryDelay);
     if (answered) return this.#works(monotonic);
     return broken === undefined ? undefined : this.#fails(broken.outcome.reply, started, now, monotonic, retryDelay);
+  }
+
+  #isThrottle(reply: SmtpReply): boolean {
+    const { side, nextHop } = this.connector;
+    return kindOf({ reply, side, byMx: nextHop.kind === 'mx', stage: 'answer', inGrace: false }) === 'throttle';
+  }
+
+  /** R18: half the connections, growing again one a minute; where one was too many already, none for a while. */
+  #throttled(
+    reply: SmtpReply,
+    started: number,
+    now: number,
+    monotonic: number,
+    retryDelay: (failures: number) => number,
+  ): 'down' | 'up' | undefined {
+    // What set out before the last one tells nothing new.
+    if (started < this.#throttledAt) return undefined;
+    const alone = this.#probing || (this.#pressed && this.#limit === 1 && this.#successAt <= this.#throttledAt);
+    const limit = alone ? 1 : Math.max(1, Math.floor((this.active + 1) / 2));
+    const news = alone ? this.#fails(reply, started, now, monotonic, retryDelay) : undefined;
+    this.#throttledAt = monotonic;
+    this.#proven = true;
+    this.#limit = limit;
+    this.#pressed = true;
+    this.#grewAt = monotonic;
+    return news;
   }
 
   #works(monotonic: number): 'up' | undefined {

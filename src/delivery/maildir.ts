@@ -1,12 +1,13 @@
 /**
- * Delivery into Maildirs: one folder a recipient under the connector's path, named by its address. A message is written
- * whole and synced in tmp/, then renamed into new/, and that directory is synced (cr.yp.to/proto/maildir.html; Linux
- * does not make names durable by itself).
+ * Delivery into the Maildir of a connector: its folder is the configured path, never made from an address, and each
+ * recipient of a message has a file of its own there, with Delivered-To. A message is written whole and synced in tmp/,
+ * then linked into new/, and that directory is synced (cr.yp.to/proto/maildir.html; Linux does not make names durable
+ * by itself).
  */
 import { randomBytes } from 'node:crypto';
-import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
+import { type FileHandle, link, open, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Mailbox, mailboxKey } from '../mail/address.ts';
+import type { Mailbox } from '../mail/address.ts';
 import type { Attempt, Outcome } from '../mail/attempt.ts';
 import { formatReversePath, type ReversePath } from '../mail/envelope.ts';
 import { reply } from '../mail/reply.ts';
@@ -18,7 +19,6 @@ import type { Transaction } from './transaction.ts';
 import { WireDecoder } from './wire-decoder.ts';
 
 const NOT_TRIED: TlsEvidence = { result: 'not-tried' };
-const LONGEST_NAME = 255; // octets of a file name on every file system we know
 
 export class MaildirTransport {
   readonly #hostname: string;
@@ -32,23 +32,18 @@ export class MaildirTransport {
   }
 
   /** Never rejects: what the disk says is an outcome. */
-  async deliver(root: string, transaction: Transaction): Promise<readonly Attempt[]> {
+  async deliver(folder: string, transaction: Transaction): Promise<readonly Attempt[]> {
     const attempts: Attempt[] = [];
     for (const { address } of transaction.recipients) {
       const started = this.#clock.monotonic();
-      const outcome = await this.#store(root, transaction, address);
+      const outcome = await this.#store(folder, transaction, address);
       const durationMs = Math.round(this.#clock.monotonic() - started);
       attempts.push({ outcome, tls: NOT_TRIED, durationMs, dsnPassedOn: false, finalDelivery: true });
     }
     return attempts;
   }
 
-  async #store(root: string, { sender, body }: Transaction, recipient: Mailbox): Promise<Outcome> {
-    const name = folderName(recipient);
-    if (name === undefined) {
-      return { kind: 'failed', reply: reply(553, '5.1.3', 'the address cannot name a mail folder'), cause: 'answer' };
-    }
-    const folder = join(root, name);
+  async #store(folder: string, { sender, body }: Transaction, recipient: Mailbox): Promise<Outcome> {
     const file = this.#uniqueName();
     const draft = join(folder, 'tmp', file);
     try {
@@ -61,9 +56,10 @@ export class MaildirTransport {
           cause: 'answer',
         };
       }
-      // a crash before this line leaves a file in tmp/ that no reader sees; after the sync the message stays
-      await rename(draft, join(folder, 'new', file));
+      // a crash before this line leaves a file in tmp/ that no reader sees; unlike rename, link replaces no file
+      await link(draft, join(folder, 'new', file));
       await arrivals.sync();
+      await unlink(draft).catch(() => {}); // the message is there all the same; readers clear tmp/ of what is old
       return { kind: 'relayed', reply: reply(250, '2.0.0', `stored as ${file}`) };
     } catch (error) {
       this.#folders.delete(folder); // it may be gone: the next message makes it anew
@@ -72,12 +68,11 @@ export class MaildirTransport {
     }
   }
 
-  /** Makes the folder where it is missing; returns what makes names in its new/ durable. */
+  /** Makes the Maildir where it is missing; returns what makes names in its new/ durable. */
   #arrivals(folder: string): DirectorySync {
     let arrivals = this.#folders.get(folder);
     if (arrivals === undefined) {
       for (const part of ['tmp', 'cur', 'new']) makeDirectory(join(folder, part));
-      if (this.#folders.size >= 10_000) this.#folders.clear();
       arrivals = new DirectorySync(join(folder, 'new'));
       this.#folders.set(folder, arrivals);
     }
@@ -90,19 +85,6 @@ export class MaildirTransport {
     return `${Math.floor(now / 1_000)}.M${microseconds}P${process.pid}Q${++this.#deliveries}R${randomBytes(4).toString('hex')}.${this.#hostname}`;
   }
 }
-
-/**
- * The folder of a recipient: its key, what is not plain in it percent-encoded. An address with a slash or a control
- * character names no folder, nor does one that is too long.
- */
-export function folderName(recipient: Mailbox): string | undefined {
-  const key = mailboxKey(recipient);
-  if (/[/\u0000-\u001f\u007f]/.test(key) || key.startsWith('.')) return undefined;
-  const name = key.replace(/[^a-z0-9@._+-]/gu, (character) => encodeURIComponent(character).replace(/^[^%]$/, percent));
-  return Buffer.byteLength(name) > LONGEST_NAME ? undefined : name;
-}
-
-const percent = (character: string): string => `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`;
 
 /** Writes and syncs; `false` where the body ends short. */
 async function writeDraft(path: string, sender: ReversePath, recipient: Mailbox, body: SpooledBody): Promise<boolean> {

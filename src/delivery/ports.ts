@@ -49,6 +49,8 @@ export interface Notifying {
 export interface Control {
   /** Whether this connector is paused (by an operator, or by R18). */
   isPaused(connector: string): boolean;
+  /** Pauses it until an operator resumes it: it refuses everybody (R18). `by` says why. Absent: mail is put off, no more. */
+  pause?(connector: string, by: string): Promise<void>;
 }
 
 /** When a server may not know a mailbox yet, for it was switched just now (R5, C4). */

@@ -22,6 +22,9 @@ export interface Result {
   readonly nextAttempt?: number;
 }
 
+/** What may come after a connection lost behind the final dot, whatever became of the message there. */
+const ENDINGS: ReadonlySet<EventName> = new Set(['SEND', 'DEFER', 'FAIL', 'EXPIRE']);
+
 /** One record about one recipient. `address` is the recipient at the next hop. */
 export function recordOf(
   event: EventName,
@@ -55,7 +58,8 @@ export function recordOf(
   if (result.attempt !== undefined) record.attempt = result.attempt;
   if (attempt !== undefined) record['duration-ms'] = Math.round(attempt.durationMs);
   if (result.nextAttempt !== undefined) record['next-attempt'] = new Date(result.nextAttempt).toISOString();
-  if (attempt?.outcome.kind === 'deferred' && attempt.outcome.possibleDuplicate) record['possible-duplicate'] = true;
+  const lostNow = attempt?.outcome.kind === 'deferred' && attempt.outcome.possibleDuplicate === true;
+  if (lostNow || (recipient.possibleDuplicate === true && ENDINGS.has(event))) record['possible-duplicate'] = true;
   if (recipient.copyTo !== undefined) record.copy = true;
   if (attempt !== undefined) record.tls = attempt.tls;
   return record;

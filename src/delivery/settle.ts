@@ -1,8 +1,9 @@
 /** What an attempt, or a next hop known to be closed, means for one recipient. Pure. */
 import type { Attempt } from '../mail/attempt.ts';
 import type { SmtpReply } from '../mail/reply.ts';
-import type { SpooledMessage } from '../mail/spooled.ts';
+import type { RecipientChange, SpooledMessage } from '../mail/spooled.ts';
 import { type Ledger, type Moment, oweFailure, warnIfLate } from './ledger.ts';
+import { isStop } from './mass-refusal.ts';
 import type { Part } from './plan.ts';
 import { recordOf } from './records.ts';
 import { giveUpAt, nextAttemptAt, nextStep } from './retry-schedule.ts';
@@ -61,7 +62,7 @@ export function enterAttempt(
     case 'retry': {
       const next = nextAttemptAt(message, recipient, at.settings, tries, at.now, at.chance);
       const late = warnIfLate(ledger, message, recipient, at, giveUp, attempt);
-      ledger.changes.push({ ...change, state: 'deferred', nextAttemptAt: next, ...late });
+      ledger.changes.push({ ...change, state: 'deferred', nextAttemptAt: next, ...late, ...marks(part, attempt) });
       ledger.retryAt = Math.min(ledger.retryAt ?? next, next);
       const result = { reply: outcome.reply, attempt: tries, nextAttempt: next };
       ledger.events.push(recordOf('DEFER', message, recipient, address, at.now, way, result, attempt));
@@ -80,6 +81,16 @@ export function enterAttempt(
   }
 }
 
+/** What a later attempt must know of this one. */
+function marks(
+  { recipient, leg }: Part,
+  attempt: Attempt,
+): Pick<RecipientChange, 'possibleDuplicate' | 'policyRefusals'> | undefined {
+  const { outcome } = attempt;
+  if (outcome.kind === 'deferred' && outcome.possibleDuplicate === true) return { possibleDuplicate: true };
+  return isStop(attempt, leg.connector) ? { policyRefusals: (recipient.policyRefusals ?? 0) + 1 } : undefined;
+}
+
 /** Why a lane takes nothing now. */
 export interface Closed {
   readonly reason: string;
@@ -95,18 +106,21 @@ export function enterClosed(ledger: Ledger, message: SpooledMessage, part: Part,
   const way = { ...wayOf(part), reason: closed.reason };
   const giveUp = giveUpAt(message, recipient, at.settings);
   const lastReply = closed.reply ?? recipient.lastReply;
+  const known = closed.reply === undefined ? {} : { reply: closed.reply };
   const change = {
     index: recipient.index,
     deferrals,
     lastConnector: leg.connector.name,
     ...(lastReply === undefined ? undefined : { lastReply }),
+    // what was refused before a pause is no evidence against this recipient after it (R18)
+    ...(closed.reply !== undefined || recipient.policyRefusals === undefined ? undefined : { policyRefusals: 0 }),
   };
   // A pause stops expiry; a next hop that is down does not.
   if (closed.reply !== undefined) {
     const outcome = { kind: 'deferred', reply: closed.reply, cause: 'connection' } as const;
     if (nextStep(outcome, recipient.attempts + deferrals, at.now, giveUp) === 'expire') {
       ledger.changes.push({ ...change, state: 'expired' });
-      ledger.events.push(recordOf('EXPIRE', message, recipient, address, at.now, way, {}));
+      ledger.events.push(recordOf('EXPIRE', message, recipient, address, at.now, way, known));
       oweFailure(ledger, recipient, { outcome });
       return;
     }
@@ -116,5 +130,5 @@ export function enterClosed(ledger: Ledger, message: SpooledMessage, part: Part,
   const late = warnIfLate(ledger, message, recipient, at, giveUp);
   ledger.changes.push({ ...change, state: 'deferred', nextAttemptAt: next, ...late });
   ledger.retryAt = Math.min(ledger.retryAt ?? next, next);
-  ledger.events.push(recordOf('DEFER', message, recipient, address, at.now, way, { nextAttempt: next }));
+  ledger.events.push(recordOf('DEFER', message, recipient, address, at.now, way, { ...known, nextAttempt: next }));
 }

@@ -281,7 +281,7 @@ export class SmtpConnection extends Base implements Waiting {
       this.#wait(this.deadlines.command);
     } else if (verb === 'STAR') {
       this.openingStage = 'STARTTLS';
-      this.#wait(this.deadlines.command);
+      this.#wait(this.deadlines.handshake);
     }
     super._sendCommand(command);
   }

@@ -5,6 +5,8 @@ import type { KeyKind } from './keys.ts';
 export interface EvidenceFilter {
   /** Any address of the recipient: as the client wrote it, or as it was at the next hop. */
   readonly recipient?: string;
+  /** One of these, in place of `recipient`: all addresses of one mailbox. */
+  readonly recipients?: readonly string[];
   /** `""` is the null sender. */
   readonly sender?: string;
   /** With or without angle brackets. */
@@ -44,8 +46,9 @@ export function criteriaOf(filter: EvidenceFilter): Criterion[] {
     const bare = filter.messageId.replace(/^<|>$/g, '');
     criteria.push(criterion('message-id', [`<${bare}>`, bare], (r) => [r['message-id']]));
   }
-  if (filter.recipient !== undefined) {
-    criteria.push(criterion('recipient', [filter.recipient], (r) => [r.recipient, r['original-recipient']]));
+  const recipients = filter.recipients ?? (filter.recipient === undefined ? [] : [filter.recipient]);
+  if (recipients.length > 0) {
+    criteria.push(criterion('recipient', recipients, (r) => [r.recipient, r['original-recipient']]));
   }
   if (filter.sender !== undefined) {
     criteria.push(criterion('sender', [filter.sender === '<>' ? '' : filter.sender], (r) => [r.sender]));
@@ -54,7 +57,7 @@ export function criteriaOf(filter: EvidenceFilter): Criterion[] {
   return criteria;
 }
 
-function criterion(kind: KeyKind, values: string[], facts: (record: EventRecord) => (string | undefined)[]): Criterion {
+function criterion(kind: KeyKind, values: readonly string[], facts: (record: EventRecord) => (string | undefined)[]): Criterion {
   const wanted = new Set(values.map((value) => value.toLowerCase()));
   return {
     kind,

@@ -77,7 +77,7 @@ export type RouteDecision = {
   /** For records: `directory: migrated (version 12, plain recipients.csv:3)`. */
   readonly reason: string;
   readonly directoryVersion: number;
-  /** The owner's primary mailbox as the directory knows it, or the recipient itself. */
+  /** The owner's primary mailbox as the directory knows it, or the recipient itself (in lower case where steps are asked for). */
   readonly canonical: Mailbox;
   readonly steps: readonly RouteStep[];
 } & (

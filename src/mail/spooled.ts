@@ -68,6 +68,10 @@ export interface SpooledRecipient {
   readonly copiesMade?: boolean;
   /** An operator's `queue reroute`: this connector, whatever the route says. */
   readonly rerouteTo?: string;
+  /** A connection was lost behind the final dot: the next hop may have the message already (RFC 1047). */
+  readonly possibleDuplicate?: true;
+  /** How often it was put off for an answer that, told to everybody, would stop the connector (R18). */
+  readonly policyRefusals?: number;
   /** An operator's `queue expire`: give up at the next look, whatever the time. */
   readonly expireNow?: boolean;
 }
@@ -97,6 +101,8 @@ export interface Notification {
   readonly message: NewMessage;
   /** Dot-stuffed, as on the wire, without the final dot. */
   readonly body: Buffer;
+  /** The gravest of what it tells. */
+  readonly action?: 'failed' | 'delayed' | 'relayed' | 'delivered';
 }
 
 /** All that becomes durable at once when attempts end or an operator steers. */

@@ -8,7 +8,7 @@ export interface ReceivedFacts {
   readonly helo: string;
   /** The client's address; IPv4-mapped IPv6 as IPv4. */
   readonly address: string;
-  /** The name its address leads to, where it was looked up. */
+  /** The name its address leads to, where it was looked up; else `unknown` stands in its place, as Postfix has it. */
   readonly reverseName?: string;
   /** EHLO was said, not HELO. */
   readonly esmtp: boolean;
@@ -26,8 +26,8 @@ export interface ReceivedFacts {
 /** The field with its final CRLF, ASCII. */
 export function receivedField(facts: ReceivedFacts): string {
   const { tls } = facts;
-  const client = facts.reverseName === undefined ? '' : `${safeName(facts.reverseName)} `;
-  return `Received: from ${safeName(facts.helo)} (${client}${addressLiteral(facts.address)})${
+  const client = facts.reverseName === undefined ? 'unknown' : safeName(facts.reverseName);
+  return `Received: from ${safeName(facts.helo)} (${client} ${addressLiteral(facts.address)})${
     tls === undefined ? '' : tlsComments(tls)
   }\r\n\tby ${facts.by} (Bridgehead) with ${protocolWord(facts.esmtp, tls)} id ${facts.id}${
     facts.recipient === undefined ? '' : `\r\n\tfor <${facts.recipient.address}>`

@@ -1,5 +1,6 @@
 /** The log: pino, JSON lines on standard error or output (design.md D9). Content and secrets never. */
-import { type DestinationStream, destination, type Logger, pino, stdTimeFunctions } from 'pino';
+import { type DestinationStream, type Logger, pino, stdTimeFunctions } from 'pino';
+import { LogSink } from './log-sink.ts';
 
 /** What a part needs to log: pino's own methods. */
 export type Log = Pick<Logger, 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal'>;
@@ -20,17 +21,14 @@ export interface LogSettings {
   readonly format: 'json' | 'pretty';
 }
 
-/** Octets that wait for a reader who does not read (P8); further lines are dropped, the records are in the store. */
-const MAX_BUFFERED = 2 ** 24;
-
 /** Opens the log on a file descriptor (1 for `run`, 2 elsewhere) or on a stream (tests). */
 export async function openLog(settings: LogSettings, target: number | DestinationStream): Promise<RelayLog> {
-  // Buffered writing: a write call per record would cost more than the record. flush() at exit and every 200 ms.
+  // Buffered writing: flush() at exit and every 200 ms.
   const sink =
     typeof target === 'number'
       ? settings.format === 'pretty'
         ? ((await import('pino-pretty')).default({ destination: target, sync: true, colorize: false }) as DestinationStream)
-        : destination({ dest: target, sync: false, minLength: 8192, maxLength: MAX_BUFFERED })
+        : new LogSink(target)
       : target;
   const logger = pino(
     {

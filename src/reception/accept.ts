@@ -23,8 +23,6 @@ export const NOT_STORED = reply(451, '4.3.0', 'Message could not be stored, try 
 
 export interface MessageSettings extends HeaderScanSettings {
   readonly bareLineEnds: 'reject' | 'normalise';
-  /** Octets. */
-  readonly messageSize: number;
 }
 
 export class IncomingMessage {
@@ -39,14 +37,16 @@ export class IncomingMessage {
   private readonly scan: HeaderScan;
   private readonly mender: LineEndMender | undefined;
   private readonly traceSize: number;
+  /** Octets that the message may have as it came. */
+  private readonly limit: number;
   /** Octets handed to the draft, dot-stuffed, our field included. */
   private written = 0;
   private ascii = true;
   private dropped = false;
   private storeFailed = false;
 
-  /** `trace` is our Received field. */
-  constructor(id: SpoolId, draft: BodyDraft, settings: MessageSettings, trace: string) {
+  /** `trace` is our Received field; `limit` the largest message that any of the recipients' ways takes (C14). */
+  constructor(id: SpoolId, draft: BodyDraft, settings: MessageSettings, trace: string, limit: number) {
     this.id = id;
     this.draft = draft;
     this.settings = settings;
@@ -54,6 +54,7 @@ export class IncomingMessage {
     this.mender = settings.bareLineEnds === 'normalise' ? new LineEndMender() : undefined;
     const field = Buffer.from(trace, 'latin1');
     this.traceSize = field.length;
+    this.limit = limit;
     this.pending = this.append(field);
   }
 
@@ -79,7 +80,7 @@ export class IncomingMessage {
       const whole = from === 0 && walk.bodyEnd === chunk.length;
       this.body(whole ? chunk : chunk.subarray(from, walk.bodyEnd), walk.bareLineEnds > bareBefore);
     }
-    if (this.size - this.traceSize > this.settings.messageSize || this.unacceptable() !== undefined) this.drop();
+    if (this.size - this.traceSize > this.limit || this.unacceptable() !== undefined) this.drop();
     return behind;
   }
 

@@ -19,6 +19,8 @@ export interface ReadySettings extends MessageSettings {
   readonly ehloInClear: string;
   readonly ehloInTls: string;
   readonly peers: Peers;
+  /** Octets, the largest limit of any route (C14). */
+  readonly messageSize: number;
   readonly recipients: number;
   readonly sessionIdle: number;
 }

@@ -23,6 +23,8 @@ export interface Admission {
   readonly connector?: string;
   readonly reason?: string;
   readonly directoryVersion?: number;
+  /** The largest message that the recipient's way takes, octets (C14); absent: any that reception takes. */
+  readonly messageSize?: number;
 }
 
 /** Decides whether a recipient is taken (routing, and call-forward for unknown ones). Never throws, always in time. */

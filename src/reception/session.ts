@@ -14,10 +14,12 @@ import type { Admission } from './ports.ts';
 import { IN_CLEAR, type Refusal, rejectRecord, rejectRecords, type SessionFacts } from './records.ts';
 import * as replies from './replies.ts';
 import { LeanConnection, type LeanServer } from './smtp-overrides.ts';
-import { admit, type Transaction } from './transaction.ts';
+import { admit, sizeLimit, type Transaction } from './transaction.ts';
 
 /** More errors than this, and the session ends (contract of the perimeter: 20, as Postfix). */
 const ERROR_LIMIT = 20;
+/** For peers: their errors are those of the many whose mail they pass on. */
+const PEER_ERROR_LIMIT = 10 * ERROR_LIMIT;
 /** Commands that lead to no message; beyond them each one counts as an error. */
 const IDLE_COMMAND_LIMIT = 100;
 /** A message that is refused for its size is still read to its end, up to this many times the size. */
@@ -244,7 +246,13 @@ export class Session extends LeanConnection implements SessionFacts {
       time: house.clock.now(),
     });
     try {
-      this.incoming = new IncomingMessage(id, house.spooling.draft(id), settings, trace);
+      this.incoming = new IncomingMessage(
+        id,
+        house.spooling.draft(id),
+        settings,
+        trace,
+        sizeLimit(transaction, settings.messageSize),
+      );
     } catch (error) {
       house.log.error({ err: error, sessionId: this.sessionId }, 'message could not be opened');
       return this.refuseMessage(transaction, NOT_STORED, {});
@@ -348,14 +356,18 @@ export class Session extends LeanConnection implements SessionFacts {
     const text = typeof answer === 'string' ? answer : replies.oneLine(formatReply(answer));
     // A lasting refusal is the client's error; what is our own trouble or a limit it may meet in good faith is not.
     if (text.startsWith('5')) this.errors += 1;
-    if (this.errors > ERROR_LIMIT && !this.exempt) this.sayGoodbye(replies.TOO_MANY_ERRORS);
+    if (this.errors > this.errorLimit && !this.exempt) this.sayGoodbye(replies.TOO_MANY_ERRORS);
     else this.write(text);
+  }
+
+  private get errorLimit(): number {
+    return this.client.peer === 'external' ? ERROR_LIMIT : PEER_ERROR_LIMIT;
   }
 
   private idle(answer: string): void {
     this.idleCommands += 1;
     if (this.idleCommands > IDLE_COMMAND_LIMIT && !this.exempt) this.errors += 1;
-    if (this.errors > ERROR_LIMIT && !this.exempt) this.sayGoodbye(replies.TOO_MANY_ERRORS);
+    if (this.errors > this.errorLimit && !this.exempt) this.sayGoodbye(replies.TOO_MANY_ERRORS);
     else this.write(answer);
   }
 

@@ -27,6 +27,13 @@ export function admit(transaction: Transaction, command: RcptCommand, admission:
   if (!isRepeated(transaction, entry)) transaction.admitted.push({ recipient: entry, admission });
 }
 
+/** The largest message that the way of any admitted recipient takes, octets; `most` where a way tells none (C14). */
+export function sizeLimit({ admitted }: Transaction, most: number): number {
+  let limit = 0;
+  for (const { admission } of admitted) limit = Math.max(limit, admission.messageSize ?? most);
+  return Math.min(limit, most);
+}
+
 function isRepeated(transaction: Transaction, entry: Recipient): boolean {
   const { admitted } = transaction;
   const [first] = admitted;

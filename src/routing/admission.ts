@@ -27,6 +27,8 @@ export interface Admission {
   readonly directoryVersion?: number;
   /** Who will hold it, where it is held. */
   readonly heldBy?: string;
+  /** The largest message that the recipient's way takes, octets (C14); absent where there is no way yet. */
+  readonly messageSize?: number;
 }
 
 export interface AdmissionDeps {
@@ -46,7 +48,10 @@ export function admitRecipient(deps: AdmissionDeps, query: AdmissionQuery): Admi
     ...(query.size === undefined ? {} : { size: query.size }),
     stage: 'rcpt',
   });
-  return decision instanceof Promise ? decision.then(admission) : admission(decision);
+  const { messageSize } = deps.routing();
+  return decision instanceof Promise
+    ? decision.then((decided) => admission(decided, messageSize))
+    : admission(decision, messageSize);
 }
 
 /** `explain`: the same decision with every step; the peer is a class, not a client. */
@@ -101,10 +106,12 @@ function withAnswer(
 
 const SAYS = { known: 'knows it', unknown: 'does not know it', unavailable: 'could not tell' } as const;
 
-const admission = (decision: RouteDecision): Admission => ({
+const admission = (decision: RouteDecision, messageSize: number): Admission => ({
   reply: decision.reply,
   route: decision.route,
-  ...(decision.kind === 'deliver' ? { connector: decision.primary.connector.name } : {}),
+  ...(decision.kind === 'deliver'
+    ? { connector: decision.primary.connector.name, messageSize: decision.primary.connector.messageSize ?? messageSize }
+    : {}),
   ...(decision.kind === 'hold' ? { heldBy: decision.heldBy } : {}),
   reason: decision.reason,
   directoryVersion: decision.directoryVersion,

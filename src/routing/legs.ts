@@ -44,14 +44,13 @@ export function cloudLeg(deciding: Deciding, found: Found | undefined): Leg | un
 export const noCloudReply = (deciding: Deciding, otherwise: SmtpReply): SmtpReply =>
   deciding.routing.isGated(deciding.recipient.domain) ? REPLIES.unverified : otherwise;
 
-/** To the on-premises side: the address as it was written (the server there knows its aliases; a Maildir is told its owner). */
+/** To the on-premises side: the address as it was written (the server there knows its aliases). */
 export function onPremisesLeg(deciding: Deciding, found: Found | undefined): Leg | undefined {
   const { recipient } = deciding;
   const connector = chosen(deciding, found, 'on-premises') ?? wayOut(deciding, recipient.domain);
   // R20: by MX the domain leads to ourselves; and the cloud is not the on-premises side
   if (connector === undefined || connector.nextHop.kind === 'mx' || connector.side === 'cloud') return undefined;
-  const address = connector.nextHop.kind === 'maildir' && found !== undefined ? found.entry.address : recipient;
-  return { side: connector.side, connector, address };
+  return { side: connector.side, connector, address: recipient };
 }
 
 /** By a connector that a rule, a copy or an operator names. */

@@ -1,4 +1,5 @@
 /** The three ends of a decision: deliver, hold, refuse. */
+import { type Mailbox, mailbox } from '../mail/address.ts';
 import type { SmtpReply } from '../mail/reply.ts';
 import type { Leg, RouteDecision, RouteStep } from '../mail/route.ts';
 import { type Deciding, fits } from './legs.ts';
@@ -18,7 +19,7 @@ export function deliver(
   second: Leg | undefined,
   reason: string,
 ): Decision {
-  const { steps, directory, question } = deciding;
+  const { steps, directory } = deciding;
   if (steps !== undefined) {
     steps.push({
       step: 'connector',
@@ -39,13 +40,13 @@ export function deliver(
     reply: REPLIES.taken,
     reason,
     directoryVersion: directory.version,
-    canonical: entry?.address ?? question.recipient,
+    canonical: entry?.address ?? unknownAs(deciding),
     steps: steps ?? NO_STEPS,
   };
 }
 
 export function hold(deciding: Deciding, entry: DirectoryEntry | undefined, heldBy: string, reason: string): Decision {
-  const { steps, directory, question } = deciding;
+  const { steps, directory } = deciding;
   return {
     kind: 'hold',
     route: 'hold',
@@ -53,22 +54,30 @@ export function hold(deciding: Deciding, entry: DirectoryEntry | undefined, held
     reply: REPLIES.taken,
     reason,
     directoryVersion: directory.version,
-    canonical: entry?.address ?? question.recipient,
+    canonical: entry?.address ?? unknownAs(deciding),
     steps: steps ?? NO_STEPS,
   };
 }
 
 export function refuse(deciding: Deciding, entry: DirectoryEntry | undefined, answer: SmtpReply, reason: string): Decision {
-  const { steps, directory, question } = deciding;
+  const { steps, directory } = deciding;
   return {
     kind: 'reject',
     route: 'reject',
     reply: answer,
     reason,
     directoryVersion: directory.version,
-    canonical: entry?.address ?? question.recipient,
+    canonical: entry?.address ?? unknownAs(deciding),
     steps: steps ?? NO_STEPS,
   };
+}
+
+/**
+ * A recipient that the directory does not know, as `explain` names it: in the case in which addresses are compared. What
+ * is spooled stays as it was written.
+ */
+function unknownAs({ steps, question: { recipient } }: Deciding): Mailbox {
+  return steps === undefined ? recipient : (mailbox(recipient.localPart.toLowerCase(), recipient.domain) ?? recipient);
 }
 
 /** One connector gets a recipient once, whoever asks for it to; a copy that is too big for its way is not worth a word. */

@@ -219,8 +219,12 @@ function compileDirectory(raw: SettingsFile, folder: string, path: (name: string
   };
 }
 
+/** How often a live source is asked where nothing is written, milliseconds. */
+const REFRESH = 300_000;
+
 function compileLive(source: SourceFile, name: string, path: (name: string) => string): LivePart[] {
-  const { ldap, graph, refresh } = source;
+  const { ldap, graph } = source;
+  const refresh = source.refresh ?? ldap?.refresh ?? graph?.refresh ?? REFRESH;
   if (ldap !== undefined) {
     return [
       {

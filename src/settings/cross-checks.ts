@@ -27,6 +27,7 @@ export function crossCheck(raw: SettingsFile, document: SettingsDocument): { mis
   checkDirectory(raw, findings);
   checkAdmin(raw, findings);
   checkPostmaster(raw, findings);
+  noteFewRecipients(raw, findings);
   noteUnused(raw, findings);
   return { mistakes, notes };
 }
@@ -48,6 +49,15 @@ function checkListeners(raw: SettingsFile, findings: Findings): void {
         'Give the admin address another port',
       );
     }
+  });
+  raw.listeners.forEach((listener, index) => {
+    // not only unused: the PROXY line would be taken for a command, and the balancer's address for the client's
+    if (listener['proxy-protocol'] !== undefined)
+      findings.mistake(
+        ['listeners', index, 'proxy-protocol'],
+        'the PROXY protocol is not in this version; every client would count as the load balancer',
+        'Remove it, and let the balancer pass TCP on with the address of the client (transparent mode)',
+      );
   });
   if (!raw.hostname.includes('.')) {
     findings.note(
@@ -213,15 +223,25 @@ function checkPostmaster(raw: SettingsFile, findings: Findings): void {
   }
 }
 
+function noteFewRecipients({ limits }: SettingsFile, findings: Findings): void {
+  if (limits.recipients >= 100) return;
+  findings.note(
+    ['limits', 'recipients'],
+    `RFC 5321 §4.5.3.1.8 asks for at least 100 recipients in one transaction, and this is ${limits.recipients}`,
+    'Senders get 452 for the others and try those again; write 100 or more to spare them that',
+  );
+}
+
 /** Settings whose behaviour comes with a later version. */
 function noteUnused(raw: SettingsFile, findings: Findings): void {
   const later = (path: SettingPath): void =>
     findings.note(path, 'accepted, not used yet', 'Nothing to do; a later version acts on it');
   if (raw.alerts['mail-to'].length > 0) later(['alerts', 'mail-to']);
   if (raw.alerts['webhook-file'] !== undefined) later(['alerts', 'webhook-file']);
-  raw.listeners.forEach((listener, index) => {
-    if (listener['proxy-protocol'] !== undefined) later(['listeners', index, 'proxy-protocol']);
-  });
   if (raw.peers.gateway !== undefined && raw.peers.gateway['original-client'] !== 'none')
-    later(['peers', 'gateway', 'original-client']);
+    findings.note(
+      ['peers', 'gateway', 'original-client'],
+      "accepted, not used yet: records and Received name the filter's address, not that of the client behind it",
+      "Look for the client in the filter's own log, or write original-client: none",
+    );
 }

@@ -6,7 +6,11 @@ import type { SettingsFile } from './schema.ts';
 
 type Source = SettingsFile['directory']['sources'][number];
 
-export function checkLiveSource({ ldap, graph }: Source, at: SettingPath, findings: Findings): void {
+export function checkLiveSource({ ldap, graph, refresh }: Source, at: SettingPath, findings: Findings): void {
+  for (const [kind, live] of Object.entries({ ldap, graph })) {
+    if (refresh !== undefined && live?.refresh !== undefined)
+      findings.mistake([...at, kind, 'refresh'], 'refresh stands beside it as well', 'Write it in one of the two places');
+  }
   if (ldap !== undefined) checkLdap(ldap, [...at, 'ldap'], findings);
   if (graph !== undefined) checkGraph(graph, [...at, 'graph'], findings);
 }

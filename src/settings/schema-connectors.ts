@@ -8,7 +8,7 @@ const nextHop = z.strictObject({
   'smart-hosts': says(z.array(smartHost()).min(1).optional(), 'To these hosts; port 25 where none is written'),
   order: says(z.enum(['failover', 'balance']).optional(), 'Smart hosts one after the other, or all alike', undefined, 'failover'),
   lmtp: says(lmtpEndpoint().optional(), 'To an LMTP server (RFC 2033): host and port, or unix:/path'),
-  maildir: says(filePath().optional(), 'Into Maildirs under this folder, one for each address'),
+  maildir: says(filePath().optional(), 'Into this Maildir (tmp, new, cur): a file for each recipient, with Delivered-To'),
 });
 
 const tls = z

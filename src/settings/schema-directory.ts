@@ -30,6 +30,7 @@ const ldap = z.strictObject({
   'password-file': says(filePath().optional(), 'A file with the password of bind-dn'),
   'page-size': says(z.int().min(1).max(100_000).default(500), 'Objects in one answer', 'Active Directory gives 1,000 at most'),
   deadline: says(duration().prefault('30s'), 'How long one answer is waited for', 'a page takes a second'),
+  refresh: says(duration().optional(), 'As `refresh` of the source; in one of the two places', undefined, '`5m`'),
 });
 
 const graph = z.strictObject({
@@ -52,6 +53,7 @@ const graph = z.strictObject({
   certificate: says(filePath().optional(), 'PEM: its certificate, in place of a secret'),
   key: says(filePath().optional(), 'PEM: the private RSA key of it'),
   deadline: says(duration().prefault('30s'), 'How long one answer is waited for', 'a page takes a second'),
+  refresh: says(duration().optional(), 'As `refresh` of the source; in one of the two places', undefined, '`5m`'),
 });
 
 export const source = z.strictObject({
@@ -59,5 +61,10 @@ export const source = z.strictObject({
   file: says(filePath().optional(), 'CSV in our plain form, or an export as it comes (CSV, LDIF, JSON)'),
   ldap: says(ldap.optional(), 'A directory server that is asked'),
   graph: says(graph.optional(), 'Microsoft Graph, or a server that answers like it'),
-  refresh: says(duration().prefault('5m'), 'How often a live source is asked again', 'a new colleague has mail after a coffee'),
+  refresh: says(
+    duration().optional(),
+    'How often a live source is asked again',
+    'a new colleague has mail after a coffee',
+    '`5m`',
+  ),
 });

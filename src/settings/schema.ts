@@ -34,7 +34,10 @@ const listener = z.strictObject({
     'STARTTLS offered to every client, or TLS from the first octet',
     'other mail servers speak STARTTLS',
   ),
-  'proxy-protocol': says(z.array(network()).optional(), 'Load balancers (networks) that send a PROXY header before the session'),
+  'proxy-protocol': says(
+    z.array(network()).optional(),
+    'Load balancers (networks) that send a PROXY header before the session; not in this version, so it is refused',
+  ),
 });
 
 const tls = z
@@ -78,7 +81,7 @@ const limits = z
       'above what Exchange sends by default',
     ),
     recipients: says(
-      z.int().min(100).max(100_000).default(1000),
+      z.int().min(1).max(100_000).default(1000),
       'Recipients in one transaction',
       'RFC 5321 §4.5.3.1.8 asks for at least 100',
     ),

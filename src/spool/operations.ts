@@ -24,7 +24,13 @@ export interface Selector {
 }
 
 export type Steering =
-  | { readonly kind: 'hold' | 'release' | 'retry' | 'expire'; readonly reason?: string }
+  | { readonly kind: 'hold' | 'retry' | 'expire'; readonly reason?: string }
+  | {
+      readonly kind: 'release';
+      readonly reason?: string;
+      /** Who holds this recipient whatever an operator says (its route); `undefined` where nobody does. */
+      readonly holder?: (message: SpooledMessage, recipient: SpooledRecipient) => string | undefined;
+    }
   | { readonly kind: 'reroute'; readonly connector: string; readonly reason?: string };
 
 /** Whether the message can have a selected recipient. */
@@ -60,16 +66,24 @@ export function steer(
 ): { message: SpooledMessage; events: EventRecord[]; recipients: number } | undefined {
   const events: EventRecord[] = [];
   let changed = 0;
+  let isOther = false;
   const recipients = message.recipients.map((before) => {
     if (!selectsRecipient(selector, before)) return before;
+    const holder = steering.kind === 'release' && before.state === 'held' ? steering.holder?.(message, before) : undefined;
+    if (holder !== undefined) {
+      // The operator's part of the hold ends; the other's goes on, and is theirs to end
+      isOther ||= before.heldBy !== holder;
+      return before.heldBy === holder ? before : { ...before, heldBy: holder };
+    }
     const after = steered(before, steering, now);
     if (after === before) return before;
     changed += 1;
+    isOther = true;
     const event = eventOf(steering);
     if (event !== undefined) events.push(eventRecord(event, message, after, steering, now));
     return after;
   });
-  return changed === 0 ? undefined : { message: { ...message, recipients }, events, recipients: changed };
+  return isOther ? { message: { ...message, recipients }, events, recipients: changed } : undefined;
 }
 
 function steered(recipient: SpooledRecipient, steering: Steering, now: number): SpooledRecipient {

@@ -236,7 +236,7 @@ export class Spool implements AsyncDisposable {
       for (const message of page) {
         const result = steer(message, selector, steering, this.#clock.now());
         if (result === undefined) continue;
-        messages += 1;
+        if (result.recipients > 0) messages += 1;
         recipients += result.recipients;
         written.push(this.#rewrite(result.message, result.events));
       }

@@ -21,15 +21,15 @@ export class BytesBody implements SpooledBody {
 /** A body that is at hand in pieces, as it came from the socket. */
 export class PiecesBody implements SpooledBody {
   readonly length: number;
-  readonly #pieces: readonly Buffer[];
+  readonly pieces: readonly Buffer[];
 
   constructor(pieces: readonly Buffer[], length: number) {
-    this.#pieces = pieces;
+    this.pieces = pieces;
     this.length = length;
   }
 
   async *chunks(): AsyncGenerator<Buffer> {
-    yield* this.#pieces;
+    yield* this.pieces;
   }
 }
 

@@ -1,5 +1,6 @@
 /** The whole of it: a relay, an operator elsewhere, and afterwards the same data directory without a relay. */
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -51,6 +52,20 @@ afterEach(async () => {
 async function start(): Promise<HttpOperations> {
   relay = await startRelay(settings, parts);
   return new HttpOperations({ url: relay.adminUrl });
+}
+
+async function send(recipient: string): Promise<void> {
+  const [, port] = /:(\d+)$/.exec(relay?.listening[0] ?? '') ?? [];
+  const socket = connect(Number(port), '127.0.0.1');
+  const words = ['HELO c', 'MAIL FROM:<x@example.net>', `RCPT TO:<${recipient}>`, 'DATA', 'Subject: s\r\n\r\nx\r\n.', 'QUIT'];
+  let seen = '';
+  for await (const chunk of socket.setEncoding('utf8') as AsyncIterable<string>) {
+    seen += chunk;
+    if (!chunk.endsWith('\r\n')) continue;
+    const word = words.shift();
+    if (word !== undefined) socket.write(`${word}\r\n`);
+  }
+  if (!/^354[^]*\n250/m.test(seen)) throw new Error(seen);
 }
 
 const routeOf = async (operations: Pick<HttpOperations, 'explain'>, recipient: string): Promise<string> =>
@@ -111,6 +126,38 @@ describe('an operator elsewhere', () => {
     expect((await offline.listWaves()).map(({ name, counts }) => [name, counts['on-premises']])).toEqual([['pilot', 1]]);
     expect(await offline.rollbackDirectory({ version: 1 })).toMatchObject({ version: 6, changed: true });
     expect((await offline.explain({ recipient: 'bert@example.com' })).route).toBe('on-premises');
+  });
+
+  it('is told who holds what a release cannot release, and reroutes it at once', async () => {
+    file('recipients.csv', 'address,route', 'anna@example.com,hold');
+    const operations = await start();
+    const list = async () => (await operations.listQueue({})).messages.flatMap(({ recipients }) => recipients);
+    await send('anna@example.com');
+    await expect.poll(async () => (await list())[0]?.state, { timeout: 5_000 }).toBe('held');
+    const by = (await list())[0]?.['held-by'];
+    const held = { messages: 0, recipients: 0, 'still-held': [{ by, recipients: 1 }] };
+    expect(await operations.release({ all: true })).toEqual(held);
+    await operations.hold({ all: true });
+    expect((await list())[0]?.['held-by']).toBe('operator');
+    expect(await operations.release({ all: true })).toEqual(held);
+    expect((await list())[0]).toMatchObject({ state: 'held', 'held-by': by });
+    expect(await operations.reroute({ all: true, to: 'on-premises' })).toEqual({ messages: 1, recipients: 1 });
+    // long before held mail is looked at by the clock
+    await expect.poll(async () => (await list()).length, { timeout: 5_000 }).toBe(0);
+  });
+
+  it('finds the mail of a recipient by any of its addresses, with the relay and without it', async () => {
+    file('recipients.csv', 'address,route,aliases', 'anna@example.com,on-premises,anna.b@example.com');
+    const operations = await start();
+    await send('anna@example.com');
+    const events = async (of: Pick<HttpOperations, 'trace'>) =>
+      (await of.trace({ recipient: 'anna.b@example.com' })).records.map(({ event }) => event);
+    await expect.poll(() => events(operations), { timeout: 5_000 }).toContain('SEND');
+    const stopped = relay;
+    relay = undefined;
+    await stopped?.stop(1_000);
+    await using offline = await openOffline(settings, parts);
+    expect(await events(offline)).toContain('SEND');
   });
 
   it('evaluates past mail with the active version', async () => {

@@ -31,9 +31,6 @@ export const COMMANDS = {
     onPremises(`Disable-Mailbox -Identity ${quoted(address)}`),
     onPremises(`Enable-RemoteMailbox -Identity ${quoted(address)} -RemoteRoutingAddress ${quoted(routing)}`),
   ],
-  /** The mailbox did not move: the one in the cloud, which came with a licence, goes. */
-  dropCloudMailbox: (address: string): CheckCommand =>
-    cloud(`Set-User -Identity ${quoted(address)} -PermanentlyClearPreviousMailboxInfo -Confirm:$false`),
   setRemoteRouting: (address: string, routing: string): CheckCommand =>
     onPremises(`Set-RemoteMailbox -Identity ${quoted(address)} -RemoteRoutingAddress ${quoted(routing)}`),
   addRemoteAddress: (address: string, routing: string): readonly CheckCommand[] => [

@@ -76,7 +76,7 @@ const saysCloud = ({ active, onPremises }: Views): boolean =>
   active === undefined ? onPremises?.presence === 'remote' : active.route === 'cloud' || active.route === 'both';
 
 const sourcesOf = ({ active, onPremises, cloud }: Views): string[] =>
-  [active?.source, onPremises?.entry?.source, cloud?.entry?.source].filter((one): one is string => one !== undefined);
+  [...new Set([active?.source, onPremises?.entry?.source, cloud?.entry?.source])].filter((one) => one !== undefined);
 
 function bothSides(judging: Judging): void {
   const { active, address, routing, findings } = judging;
@@ -90,11 +90,11 @@ function bothSides(judging: Judging): void {
       ? 'It is being moved: finish the wave, then turn the old mailbox into a remote mailbox'
       : active?.route === 'cloud'
         ? 'Carry over what came to the old mailbox, then turn it into a remote mailbox'
-        : 'Not moved yet: take its licence and then the mailbox in the cloud away. Moved: turn the old one into a remote mailbox and switch the route',
+        : 'Find out first which of the two is in use. Not moved yet: take its licence and then the mailbox in the cloud away (Set-User -PermanentlyClearPreviousMailboxInfo). Moved: turn the old one into a remote mailbox (Disable-Mailbox, Enable-RemoteMailbox) and switch the route',
+    // Where two remedies exclude each other only the question is typed out: pasted whole, they would take both mailboxes away
     commands: [
       ...COMMANDS.showBoth(address),
-      ...(active?.route === 'cloud' || isMoving ? [] : [COMMANDS.dropCloudMailbox(address)]),
-      ...COMMANDS.makeRemote(address, routing),
+      ...(active?.route === 'cloud' || isMoving ? COMMANDS.makeRemote(address, routing) : []),
     ],
     sources: sourcesOf(judging),
   }));

@@ -154,7 +154,8 @@ export class WaveMoves {
     const planned = schedule?.state === 'waiting' ? { ...wave, schedule: { ...schedule, state: 'done' as const } } : wave;
     const done = await this.apply(move(cleared(planned), to, change), change);
     const left = wave.members.filter(({ key }) => except.has(key)).map(({ address }) => address.address);
-    return { ...done, switched: true, except: left, forced: unsafe };
+    const moved = done.moved.filter((address) => !left.includes(address)); // one that went back from its hold was not switched
+    return { ...done, moved, switched: true, except: left, forced: unsafe };
   }
 }
 

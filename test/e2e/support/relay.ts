@@ -3,7 +3,7 @@ import type { ChildProcess } from 'node:child_process';
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { EventRecord } from '../../../src/mail/event.ts';
-import { freePorts, greets, isRunning, run, stop, until, type Workspace } from './workspace.ts';
+import { type CommandEnd, freePorts, greets, isRunning, run, runBeside, stop, until, type Workspace } from './workspace.ts';
 
 const MAIN = process.env['BRIDGEHEAD_MAIN'] ?? fileURLToPath(new URL('../../../src/main.ts', import.meta.url));
 
@@ -13,6 +13,8 @@ export interface RelayOptions {
   /** Settings below the frame: domains, connectors, directory, queue ... as YAML. */
   readonly settings: string;
   readonly recipients: readonly string[];
+  /** More sources of the directory beside recipients.csv, each as YAML in one line. */
+  readonly sources?: readonly string[];
   readonly dataDirectory?: string;
   readonly name?: string;
 }
@@ -41,7 +43,7 @@ export class Relay {
 data-directory: ${this.dataDirectory}
 listeners: [{ address: 127.0.0.1, port: ${options.port} }]
 admin: { address: 127.0.0.1, port: ${options.adminPort} }
-directory: { sources: [{ name: plain, file: recipients.csv }] }
+directory: { sources: [${[...(options.sources ?? []), '{ name: plain, file: recipients.csv }'].join(', ')}] }
 ${options.settings}`,
     );
   }
@@ -112,8 +114,13 @@ ${options.settings}`,
     return { now: of('VmRSS'), own: of('RssAnon'), mapped: of('RssFile'), peak: of('VmHWM') };
   }
 
-  cli(...args: string[]): { status: number | null; stdout: string; stderr: string } {
+  cli(...args: string[]): CommandEnd {
     return run(process.execPath, [MAIN, ...args, '--config', this.config]);
+  }
+
+  /** As `cli`, while this process goes on: for commands under load that it makes itself. */
+  cliBeside(...args: string[]): Promise<CommandEnd> {
+    return runBeside(process.execPath, [MAIN, ...args, '--config', this.config]);
   }
 
   /** `trace --json`: the event records that match. */

@@ -5,6 +5,7 @@ import { chmodSync, closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, r
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 
 /** Where queues live: BRIDGEHEAD_TEST_TMP, else the system's temp folder. */
@@ -115,12 +116,14 @@ export function greets(port: number, host = '127.0.0.1'): Promise<boolean> {
   });
 }
 
+export interface CommandEnd {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
 /** Runs a program to its end. */
-export function run(
-  command: string,
-  args: readonly string[],
-  input?: string,
-): { status: number | null; stdout: string; stderr: string } {
+export function run(command: string, args: readonly string[], input?: string): CommandEnd {
   const done = spawnSync(command, args, {
     encoding: 'utf8',
     maxBuffer: 1 << 30,
@@ -129,6 +132,13 @@ export function run(
   });
   if (done.error !== undefined) throw done.error;
   return { status: done.status, stdout: done.stdout, stderr: done.stderr };
+}
+
+/** As `run`, while this process goes on. */
+export async function runBeside(command: string, args: readonly string[]): Promise<CommandEnd> {
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], timeout: 120_000 });
+  const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
+  return { status: child.exitCode, stdout, stderr };
 }
 
 /** A self-signed certificate for a test peer. */

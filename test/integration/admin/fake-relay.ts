@@ -70,6 +70,8 @@ export interface FakeRelay {
   readonly steered: { selector: Selector; steering: Steering }[];
   messages: SpooledMessage[];
   records: EventRecord[];
+  /** By whom a release finds everything held, other than by an operator. */
+  holder?: string;
   accepting: boolean;
   more: boolean;
 }
@@ -120,6 +122,8 @@ export function fakeRelay(): FakeRelay {
         load: (id) => relay.messages.find((one) => one.id === id),
         steer: (selector, steering) => {
           steered.push({ selector, steering });
+          if (relay.holder !== undefined)
+            return Promise.resolve({ messages: 0, recipients: 0, stillHeld: [{ by: relay.holder, recipients: 2 }] });
           return Promise.resolve({ messages: relay.messages.length, recipients: relay.messages.length });
         },
         stats: () => ({

@@ -39,6 +39,7 @@ let api: AdminApi | undefined;
 function ports(): CliPorts {
   return {
     version: '0.1.0',
+    dataDirectoryOf: () => Promise.resolve(directory),
     loadSettings: (file) =>
       Promise.resolve(
         file === 'wrong.yaml'
@@ -271,6 +272,15 @@ describe('the command line', () => {
       { selector: { id: 'A', sender: '', olderThan: 7_200_000 }, steering: { kind: 'release' } },
       { selector: { id: 'B', sender: '', olderThan: 7_200_000 }, steering: { kind: 'release' } },
     ]);
+  });
+
+  it('does not claim to release what somebody else holds', async () => {
+    relay.holder = 'wave:pilot';
+    expect(await cli('queue', 'release', '--all')).toEqual({
+      status: 1,
+      out: '',
+      err: 'still held by wave:pilot: 2 recipients; end that hold, or queue reroute --to NAME\n',
+    });
   });
 
   it('tells the state on one screen', async () => {

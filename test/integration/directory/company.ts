@@ -6,7 +6,6 @@ import { type Directory, openDirectory } from '../../../src/directory/directory.
 import type { DirectoryRecord, DirectorySettings, DirectorySource, Finding } from '../../../src/directory/ports.ts';
 import { type Domain, type Mailbox, parseMailbox } from '../../../src/mail/address.ts';
 
-const START = Date.parse('2026-11-22T10:00:00Z');
 /** Files of a test are new; the clock is ahead of them, so that what they look like can be trusted. */
 export const clock = { now: () => Date.now() + 10_000, monotonic: () => 0 };
 export const HEADER = 'address,route,routing-address,aliases,kind,connector,primary\n';

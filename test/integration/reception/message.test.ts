@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { reply } from '../../../src/mail/reply.ts';
-import { perimeter } from './perimeter.ts';
+import { ADMITTED, perimeter } from './perimeter.ts';
 
 const RECEIVED = (extra = ''): RegExp =>
   new RegExp(
-    `^Received: from client\\.example\\.net \\(\\[127\\.0\\.0\\.1\\]\\)\\r\\n\\tby mx1\\.example\\.com \\(Bridgehead\\) with ESMTP id 01TEST0+1${extra}; \\w{3}, \\d+ \\w{3} \\d{4} \\d\\d:\\d\\d:\\d\\d \\+0000\\r\\n`,
+    `^Received: from client\\.example\\.net \\(unknown \\[127\\.0\\.0\\.1\\]\\)\\r\\n\\tby mx1\\.example\\.com \\(Bridgehead\\) with ESMTP id 01TEST0+1${extra}; \\w{3}, \\d+ \\w{3} \\d{4} \\d\\d:\\d\\d:\\d\\d \\+0000\\r\\n`,
   );
 
 describe('a message', () => {
@@ -158,6 +158,17 @@ describe('a message', () => {
     expect(written).toBeLessThan(200_000);
     expect(relay.spool.discarded).toBe(1);
     expect(relay.records).toMatchObject([{ event: 'REJECT', size: 300_000, reply: { code: 552 } }]);
+  });
+
+  it('too big for the ways of all its recipients is refused at the dot; one that takes it is enough (C14, P6)', async () => {
+    await using relay = await perimeter({ messageSize: 100_000 });
+    relay.admit = ({ recipient }) => ({ ...ADMITTED, messageSize: Number(recipient.localPart) });
+    const client = await relay.client();
+    const body = `${'x'.repeat(98)}\r\n`.repeat(300);
+    expect(await client.mail(body, ['10000@example.com', '29999@example.com'])).toMatch(/^552 5\.3\.4 /);
+    expect(relay.records).toMatchObject([{ event: 'REJECT', size: 30_000, reply: { code: 552 } }, { event: 'REJECT' }]);
+    expect(await client.mail(body, ['10000@example.com', '30000@example.com'])).toMatch(/^250 /);
+    expect(relay.spool.messages).toHaveLength(1);
   });
 
   it('that never ends is cut off', async () => {

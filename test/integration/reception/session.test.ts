@@ -209,6 +209,15 @@ describe('limits of a session', () => {
     await client.close();
   });
 
+  it('bears ten times as many of a peer, whose refusals are those of the many it writes for', async () => {
+    const peers = [{ peer: 'gateway', networks: ['127.0.0.0/8'], certificateNames: [], match: 'any' }] as const;
+    await using relay = await perimeter({ peers });
+    const client = await relay.client();
+    for (let i = 0; i < 200; i++) expect(await client.command('NONSENSE')).toMatch(/^500 /);
+    expect(await client.command('NONSENSE')).toMatch(/^421 4\.7\.0 /);
+    await client.close();
+  });
+
   it('does not run what was pipelined behind the last error', async () => {
     await using relay = await perimeter();
     const client = await relay.client();

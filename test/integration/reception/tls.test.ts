@@ -29,7 +29,7 @@ describe('STARTTLS', () => {
       bits: 256,
     });
     expect(spooled?.body).toContain(
-      'Received: from client.example.net ([127.0.0.1])\r\n\t(using TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits))\r\n\t(client certificate: none)\r\n\tby mx1.example.com (Bridgehead) with ESMTPS id ',
+      'Received: from client.example.net (unknown [127.0.0.1])\r\n\t(using TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits))\r\n\t(client certificate: none)\r\n\tby mx1.example.com (Bridgehead) with ESMTPS id ',
     );
     expect(await client.command('QUIT')).toBe('221 2.0.0 Bye');
     await client.close();

@@ -136,7 +136,20 @@ describe('the shipped settings', () => {
     if (!loaded.ok) throw new Error(loaded.mistakes.map(formatMistake).join('\n'));
     expect(loaded.settings.reception.peers[1]?.networks).toEqual(['40.92.0.0/15', '2a01:111:f400::/48']);
     const unused = loaded.notes.filter(({ problem }) => problem.startsWith('accepted, not used yet')).map(({ path }) => path);
+    expect(loaded.settings.directory.live.map(({ refresh }) => refresh)).toEqual([600_000, 300_000]);
     expect(unused).toEqual(expect.arrayContaining(['alerts.mail-to', 'alerts.webhook-file', 'peers.gateway.original-client']));
+  });
+});
+
+describe('notes', () => {
+  it('name the RFC where a transaction may have fewer than 100 recipients', async () => {
+    const loaded = await check(`${MINIMAL}limits: { recipients: 1 }\n`);
+    if (!loaded.ok) throw new Error(loaded.mistakes.map(formatMistake).join('\n'));
+    expect(loaded.settings.reception.recipients).toBe(1);
+    expect(loaded.notes.map(({ path, problem }) => [path, problem])).toContainEqual([
+      'limits.recipients',
+      'RFC 5321 §4.5.3.1.8 asks for at least 100 recipients in one transaction, and this is 1',
+    ]);
   });
 });
 
@@ -281,6 +294,16 @@ describe('mistakes', () => {
       'a postmaster nobody can reach',
       `${MINIMAL}postmaster: ops@elsewhere.example\n`,
       '4 postmaster: no connector leads to elsewhere.example',
+    ],
+    [
+      'the PROXY protocol, which would leave the door open',
+      `${MINIMAL}listeners: [{ proxy-protocol: [10.0.0.0/24] }]\n`,
+      '4 listeners[0].proxy-protocol: the PROXY protocol is not in this version',
+    ],
+    [
+      'two times to ask a directory again',
+      `${MINIMAL}directory: { sources: [{ name: ad, ldap: { url: "ldap://127.0.0.1", refresh: 1m }, refresh: 5m }] }\n`,
+      '4 directory.sources[0].ldap.refresh: refresh stands beside it as well',
     ],
     [
       'a directory that is not there',
@@ -497,7 +520,7 @@ connectors:
 directory:
   sources:
     - { name: plain, file: recipients.csv }
-    - { name: ad, ldap: { url: "ldap://dc.example.com", base: "dc=example,dc=com" }, refresh: 5m }
+    - { name: ad, ldap: { url: "ldap://dc.example.com", base: "dc=example,dc=com", refresh: 10m } }
     - { name: tenant, graph: { url: "https://graph.microsoft.com/v1.0" } }
 rules:
   - { when: { recipient: "*@lab.example.com", sender: "*", peer: external }, then: { connector: on-premises } }

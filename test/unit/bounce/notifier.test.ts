@@ -24,6 +24,22 @@ describe('the notifier', () => {
     expect(made?.message.size).toBe(made?.body.length);
   });
 
+  it('tells of all that happened in one report, the gravest first (RFC 3464 §2.3)', async () => {
+    const good = { recipient: recipient('good@example.com', { notify: ['SUCCESS'] }), action: 'delivered' } as const;
+    const made = await notifier.notify(message(), inMemory(original), [good, delayed, refused]);
+    const text = made?.body.toString() ?? '';
+    expect(made?.action).toBe('failed');
+    expect(text).toContain('Subject: Your message could not be delivered\r\n');
+    expect(text.match(/^Action: .*/gm)).toEqual(['Action: failed', 'Action: delayed', 'Action: delivered']);
+    expect(text).toMatch(/\r\ncould not be delivered to[^]*\r\nIt has not been delivered yet[^]*\r\nIt was delivered to/);
+  });
+
+  it('is named for what the sender wants to hear of', async () => {
+    const good = { recipient: recipient('good@example.com', { notify: ['SUCCESS'] }), action: 'delivered' } as const;
+    const never = { ...refused, recipient: recipient('quiet@example.com', { notify: ['NEVER'] }) };
+    expect((await notifier.notify(message(), inMemory(original), [never, good]))?.action).toBe('delivered');
+  });
+
   it('makes none for the null sender, and none where nobody is owed one', async () => {
     expect(await notifier.notify(message({ sender: null }), inMemory(original), [refused])).toBeUndefined();
     const never = { ...refused, recipient: recipient('a@b.example', { notify: ['NEVER'] }) };

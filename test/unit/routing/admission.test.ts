@@ -3,7 +3,7 @@ import { formatReply, reply } from '../../../src/mail/reply.ts';
 import { admitRecipient, explainRoute } from '../../../src/routing/admission.ts';
 import { compileRouting } from '../../../src/routing/compile.ts';
 import type { ActiveDirectory, Verification } from '../../../src/routing/ports.ts';
-import { box, directoryOf, PEOPLE, SETTINGS } from './flow.ts';
+import { box, directoryOf, MiB, PEOPLE, SETTINGS } from './flow.ts';
 
 let people: ActiveDirectory;
 beforeAll(async () => {
@@ -40,6 +40,7 @@ describe('admission', () => {
       connector: 'cloud',
       reason: 'directory: migrated (version 12, plain recipients.csv:4)',
       directoryVersion: 12,
+      messageSize: 35 * MiB,
     });
     expect(admit('nobody@closed.example')).toMatchObject({ reply: { code: 550, enhanced: '5.1.1' }, route: 'reject' });
     expect(asked).toEqual([]);

@@ -26,6 +26,8 @@ describe('the record of a spooled message', () => {
           heldBy: 'operator',
           heldFor: 7,
           heldSince: 9,
+          possibleDuplicate: true,
+          policyRefusals: 2,
           expireNow: true,
         },
         { index: 1, address: box('Bücher@xn--bcher-kva.example'), state: 'relayed', attempts: 1, nextAttemptAt: 0 },

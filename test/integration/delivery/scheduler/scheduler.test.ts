@@ -217,6 +217,7 @@ describe('retrying', () => {
     spool.add(one);
     await pass(2 * MINUTE);
     expect(spool.events[0]).toMatchObject({ event: 'DEFER', 'possible-duplicate': true });
+    expect(spool.events[1]).toMatchObject({ event: 'SEND', 'possible-duplicate': true });
     expect(scheduler.stats()[0]?.state).toBe('up');
     expect(spool.done.has(one.id)).toBe(true);
   });
@@ -240,6 +241,17 @@ describe('retrying', () => {
     await pass(1);
     expect(spool.notifications).toHaveLength(1);
     expect(notifying.told).toHaveLength(2);
+  });
+
+  it('tells of a delivery and a failure in one DSN, named for the failure', async () => {
+    transport.answer = (_, { localPart }) => (localPart === 'good' ? relayed : failed);
+    transport.extra = { finalDelivery: true };
+    const good = { address: box('good@example.com'), notify: ['SUCCESS'] } as const;
+    spool.add(message([good, 'bad@example.com']));
+    await pass(1);
+    expect(notifying.told.map(({ action }) => action)).toEqual(['delivered', 'failed']);
+    expect(spool.notifications).toHaveLength(1);
+    expect(spool.events.filter(({ event }) => event === 'DSN').map(({ action }) => action)).toEqual(['failed']);
   });
 
   it('reports success where it was asked for and the next hop takes no DSN parameters', async () => {
@@ -274,6 +286,7 @@ describe('a next hop that is down', () => {
     const away = spool.events.at(-1);
     expect(away?.event).toBe('DEFER');
     expect(away?.reason).toBe('next hop down since 2026-11-22T10:00:00.000Z: 451 4.4.1 connection refused');
+    expect(away?.reply).toEqual(refusedConnection.reply);
     expect(away?.attempt).toBeUndefined();
     expect(spool.claimed.size).toBe(0);
     expect(scheduler.stats()[0]).toMatchObject({ state: 'backing-off', active: 0, oldest: START });

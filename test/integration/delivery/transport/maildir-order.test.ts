@@ -23,9 +23,13 @@ vi.mock('node:fs/promises', async (original) => {
         close: () => file.close(),
       };
     },
-    async rename(from: string, to: string) {
-      calls.push(`rename ${basename(join(from, '..'))} to ${basename(join(to, '..'))}`);
-      await real.rename(from, to);
+    async link(from: string, to: string) {
+      calls.push(`link ${basename(join(from, '..'))} to ${basename(join(to, '..'))}`);
+      await real.link(from, to);
+    },
+    async unlink(path: string) {
+      calls.push(`unlink in ${basename(join(path, '..'))}`);
+      await real.unlink(path);
     },
   };
 });
@@ -51,6 +55,6 @@ it('a message in a Maildir is on disk before it has its name, and its name is on
   const root = await mkdtemp(join(tmpdir(), 'bridgehead-'));
   await using relay = transport();
   await deliverOne(relay, connector({ kind: 'maildir', path: root }));
-  expect(calls).toEqual(['open wx tmp', 'sync the file', 'rename tmp to new', 'sync the directory new']);
+  expect(calls).toEqual(['open wx tmp', 'sync the file', 'link tmp to new', 'sync the directory new', 'unlink in tmp']);
   await rm(root, { recursive: true });
 });

@@ -153,6 +153,14 @@ describe('R3, P5: a peer that', () => {
 });
 
 describe('the ladder', () => {
+  it('waits for the answer to STARTTLS no longer than for a handshake', async () => {
+    await using peer = await ScriptedPeer.start({ starttls: hang });
+    await using relay = transport({ deadlines: { ...SHORT, command: 60_000 } });
+    const { outcome, tls } = await deliverOne(relay, to(peer.port));
+    expect(outcome.kind).toBe('relayed');
+    expect(ladderOf(tls)).toEqual(['STARTTLS intermediate timed-out', 'clear plain-after-failure']);
+  });
+
   it('is not climbed again for an hour, and says so in each record', async () => {
     await using peer = await ScriptedPeer.start({ ...oldTls, quit: '221 Bye' });
     let now = 1_000_000;

@@ -1,8 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { Lane, Lanes } from '../../../../src/delivery/lanes.ts';
+import type { Outcome } from '../../../../src/mail/attempt.ts';
+import { reply } from '../../../../src/mail/reply.ts';
 import type { SpoolId } from '../../../../src/mail/spooled.ts';
 import { attemptOf, box, connector, deferred, legBy, MINUTE, ON_PREMISES, refusedConnection, relayed } from './samples.ts';
 
+const throttled: Outcome = { kind: 'deferred', reply: reply(451, '4.7.500', 'Server busy'), cause: 'answer' };
 const destination = box('user@example.com').domain;
 const laneOf = () => new Lane('on-premises', ON_PREMISES, destination);
 const seen = (lane: Lane, outcome: Parameters<typeof attemptOf>[0], started: number, ended: number) =>
@@ -25,6 +28,27 @@ describe('a lane', () => {
     expect(lane.slots).toBe(1);
     expect(seen(lane, relayed, 2, 3)).toBe('up');
     expect(lane.slots).toBe(20);
+  });
+
+  it('R18: halves its connections when throttled, grows again one a minute, and backs off when one is too many', () => {
+    const lane = laneOf();
+    seen(lane, relayed, 0, 1);
+    lane.active = 7;
+    expect(seen(lane, throttled, 2, 3)).toBeUndefined();
+    expect(lane.slots).toBe(4);
+    seen(lane, throttled, 2, 4); // set out with the other
+    expect(lane.slots).toBe(4);
+    seen(lane, relayed, 4, 4 + MINUTE);
+    expect(lane.slots).toBe(5);
+    lane.active = 0;
+    seen(lane, throttled, 5 + MINUTE, 6 + MINUTE);
+    expect(lane.slots).toBe(1);
+    expect(lane.backingOff).toBe(false);
+    expect(seen(lane, throttled, 7 + MINUTE, 8 + MINUTE)).toBe('down');
+    expect(lane.backingOff).toBe(true);
+    lane.probe();
+    expect(seen(lane, relayed, 9 + MINUTE, 10 + MINUTE)).toBe('up');
+    expect(lane.slots).toBe(1);
   });
 
   it('counts failures of those that set out before it closed as one', () => {

@@ -260,6 +260,12 @@ export class FakeRouting implements Routing {
 
 export class FakeControl implements Control {
   readonly paused = new Set<string>();
+  readonly pauses: string[] = [];
+  async pause(name: string, by: string): Promise<void> {
+    await Promise.resolve();
+    this.paused.add(name);
+    this.pauses.push(`${name} ${by}`);
+  }
   isPaused(name: string): boolean {
     return this.paused.has(name);
   }
@@ -271,6 +277,9 @@ export class FakeNotifying implements Notifying {
   async notify(about: SpooledMessage, _body: SpooledBody, notables: readonly Notable[]): Promise<Notification | undefined> {
     if (about.sender === null) return undefined;
     this.told.push(...notables);
+    const action = (['failed', 'delayed', 'relayed', 'delivered'] as const).find((one) =>
+      notables.some((notable) => notable.action === one),
+    );
     counter += 1;
     return {
       message: {
@@ -281,6 +290,7 @@ export class FakeNotifying implements Notifying {
         size: 10,
       },
       body: Buffer.from('x\r\n'),
+      ...(action === undefined ? undefined : { action }),
     };
   }
 }

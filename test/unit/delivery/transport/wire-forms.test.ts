@@ -2,12 +2,11 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { verificationOf } from '../../../../src/delivery/call-forward.ts';
 import { mailCommand, rcptCommand, xtext } from '../../../../src/delivery/envelope-commands.ts';
-import { folderName } from '../../../../src/delivery/maildir.ts';
 import { connectFailure, readReply, sessionFailure } from '../../../../src/delivery/network-replies.ts';
 import { ourselves } from '../../../../src/delivery/ourselves.ts';
 import { WireDecoder } from '../../../../src/delivery/wire-decoder.ts';
 import { parseReply } from '../../../../src/mail/reply.ts';
-import { mailbox, recipients, transaction } from '../../../integration/delivery/transport/setup.ts';
+import { recipients, transaction } from '../../../integration/delivery/transport/setup.ts';
 
 describe('xtext (RFC 3461 §4)', () => {
   it('encodes what it must, and nothing else', () => {
@@ -65,18 +64,6 @@ describe('the form of a file', () => {
         expect(out + decoder.end().toString()).toBe(naive);
       }),
     );
-  });
-});
-
-describe('the folder of a recipient', () => {
-  it('is its address in lower case, percent-encoded, and never a way out', () => {
-    expect(folderName(mailbox('Pilar.P+x@Example.com'))).toBe('pilar.p+x@example.com');
-    expect(folderName(mailbox('"a b%c"@example.com'))).toBe('a%20b%25c@example.com');
-    expect(folderName(mailbox("o'neil!*(x)@example.com".replace('(x)', '')))).toBe('o%27neil%21%2A@example.com');
-    expect(folderName(mailbox('jürgen@example.com'))).toBe('j%C3%BCrgen@example.com');
-    for (const bad of ['a/b@example.com', '".."@example.com', '".a"@example.com'])
-      expect(folderName(mailbox(bad))).toBeUndefined();
-    expect(folderName(mailbox(`${'ü'.repeat(32)}@${'a'.repeat(60)}.example`))).toBeUndefined();
   });
 });
 

@@ -47,16 +47,12 @@ describe('directory check', () => {
     });
   });
 
-  it('finds two mailboxes for one person, and says how to end it on either side', async () => {
+  it('finds two mailboxes for one person, and types out only the question where the answer would take one of them away', async () => {
     const report = await check({ active: [staying('anna')], onPremises: [homeBox('anna')], cloud: [cloudBox('anna')] });
     const finding = only(report);
     expect(finding).toMatchObject({ severity: 'error', kind: 'both-sides', address: 'anna@example.com' });
-    expect(lines(finding)).toContain(
-      "cloud: Set-User -Identity 'anna@example.com' -PermanentlyClearPreviousMailboxInfo -Confirm:$false",
-    );
-    expect(lines(finding)).toContain(
-      "on-premises: Enable-RemoteMailbox -Identity 'anna@example.com' -RemoteRoutingAddress 'anna@tenant.mail.onmicrosoft.com'",
-    );
+    expect(lines(finding).every((line) => line.includes('Get-Recipient'))).toBe(true);
+    expect(finding.remedy).toContain('Set-User -PermanentlyClearPreviousMailboxInfo');
     expect(finding.sources).toEqual(['plain recipients.csv:2', 'ad users.ldf:2', 'tenant cloud.csv:2']);
   });
 

@@ -1,0 +1,58 @@
+/** What `status` says needs a person, of what is known with a relay and without one. */
+import type { Status } from './contract.ts';
+import type { Pause } from './ports.ts';
+
+/** Connectors that something other than an operator paused (R18): nobody knows of it unless told. */
+export function pauseFindings(
+  connectors: readonly { readonly name: string }[],
+  pauseOf: (name: string) => Pause | undefined,
+): Status['findings'] {
+  return connectors.flatMap(({ name }) => {
+    const pause = pauseOf(name);
+    if (pause === undefined || pause.by === 'operator') return [];
+    return [
+      {
+        severity: 'error' as const,
+        problem: `${name} is paused since ${new Date(pause.since).toISOString()}: ${pause.by}`,
+        remedy: `mend the cause, then bridgehead connector resume ${name}`,
+      },
+    ];
+  });
+}
+
+interface StoreStats {
+  stats(): {
+    /** `since`: milliseconds since the epoch. */
+    readonly failure: { readonly since: number; readonly reason: string } | undefined;
+    readonly setAside: number;
+  };
+}
+
+/** `intake` is what stores the records; absent without a relay. */
+export function storeFindings(spool: StoreStats, intake?: { readonly failing?: string }): Status['findings'] {
+  const found: { severity: 'error' | 'warning'; problem: string; remedy: string | null }[] = [];
+  const { failure, setAside } = spool.stats();
+  if (failure !== undefined) {
+    const since = new Date(failure.since).toISOString();
+    found.push({
+      severity: 'error',
+      problem: `the spool fails since ${since}: ${failure.reason}; mail is refused with 451`,
+      remedy: 'look at the disk of data-directory; the relay tries again by itself',
+    });
+  }
+  if (setAside > 0) {
+    found.push({
+      severity: 'error',
+      problem: `${setAside} messages were set aside at the start: their bodies are missing or damaged`,
+      remedy: 'the log of the start names each; restore their body files and restart',
+    });
+  }
+  if (intake?.failing !== undefined) {
+    found.push({
+      severity: 'error',
+      problem: `records cannot be stored: ${intake.failing}; they wait in the spool`,
+      remedy: 'look at the disk of data-directory',
+    });
+  }
+  return found;
+}

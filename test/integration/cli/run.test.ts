@@ -1,0 +1,87 @@
+/** The program itself, as a service manager sees it. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+const MAIN = fileURLToPath(new URL('../../../src/main.ts', import.meta.url));
+const settings = (format: string): string => `hostname: mx1.example.com
+data-directory: var
+listeners: [{ address: 127.0.0.1, port: 0 }]
+domains:
+  - { name: example.com, type: internal-relay, unknown-recipients: reject }
+cloud: { routing-domains: [tenant.mail.onmicrosoft.com] }
+connectors:
+  - { name: cloud, address-spaces: [tenant.mail.onmicrosoft.com], next-hop: { maildir: var/cloud } }
+  - { name: on-premises, address-spaces: [example.com], next-hop: { maildir: var/mail } }
+directory: { sources: [{ name: plain, file: recipients.csv }] }
+admin: { address: 127.0.0.1, port: 0 }
+log: { level: info, format: ${format} }
+`;
+
+let folder: string;
+let daemon: ChildProcess | undefined;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'run-'));
+  writeFileSync(join(folder, 'recipients.csv'), 'address,route\nanna@example.com,on-premises\n');
+});
+afterEach(() => {
+  daemon?.kill('SIGKILL');
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const words = (...args: readonly string[]): string[] => [MAIN, ...args, '--config', join(folder, 'bridgehead.yaml')];
+
+async function start(format: string): Promise<ChildProcess & { stdout: NonNullable<ChildProcess['stdout']> }> {
+  writeFileSync(join(folder, 'bridgehead.yaml'), settings(format));
+  const child = spawn(process.execPath, words('run'), { stdio: ['ignore', 'pipe', 'inherit'] });
+  daemon = child;
+  let seen = '';
+  for await (const chunk of child.stdout.setEncoding('utf8').iterator({ destroyOnReturn: false }) as AsyncIterable<string>) {
+    seen += chunk;
+    if (seen.includes('the relay accepts mail')) return child;
+  }
+  throw new Error(`it did not start: ${seen}`);
+}
+
+describe('bridgehead run', () => {
+  it.each(['json', 'pretty'])(
+    'ends at SIGTERM also where nobody reads its log any more (%s)',
+    { timeout: 30_000 },
+    async (format) => {
+      const child = await start(format);
+      const exit = once(child, 'exit');
+      const gone = once(child.stdout, 'close');
+      child.stdout.destroy();
+      await gone;
+      child.kill('SIGTERM');
+      expect(await exit).toEqual([0, null]);
+    },
+  );
+
+  it('writes its last words before it ends', { timeout: 30_000 }, async () => {
+    const child = await start('json');
+    let rest = '';
+    child.stdout.on('data', (chunk: string) => {
+      rest += chunk;
+    });
+    const closed = once(child, 'close');
+    child.kill('SIGTERM');
+    expect(await closed).toEqual([0, null]);
+    expect(rest).toContain('the relay stops');
+  });
+
+  it('answers commands by what it has read, whatever the files hold by now; check reads them', { timeout: 30_000 }, async () => {
+    await start('json');
+    writeFileSync(join(folder, 'recipients.csv'), 'address,route\nanna@example.com,nowhere\n');
+    writeFileSync(join(folder, 'bridgehead.yaml'), settings('json').replace('type: internal-relay', 'type: nothing'));
+    const status = spawn(process.execPath, words('status'), { stdio: 'ignore' });
+    expect(await once(status, 'exit')).toEqual([0, null]);
+    const check = spawn(process.execPath, words('check'), { stdio: 'ignore' });
+    expect(await once(check, 'exit')).toEqual([78, null]);
+  });
+});
