@@ -10,7 +10,7 @@ import type { EvidencePort } from './ports.ts';
 const MINUTE = 60_000;
 const MINUTES = 60;
 /** Records of the last hour that are read at a start, at most. */
-const RECALLED = 20_000;
+const RECALLED = 4_000;
 
 /** Upper bounds of the delivery durations, seconds; the last bucket has none. */
 export const DURATION_BOUNDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300] as const;
