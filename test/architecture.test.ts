@@ -24,6 +24,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'settings',
     'admin/contract.ts',
     'admin/directory-contract.ts',
+    'admin/doctor-contract.ts',
+    'admin/probe-contract.ts',
     'admin/report-contract.ts',
     'admin/wave-contract.ts',
   ],
