@@ -1,12 +1,16 @@
 /** `bridgehead`: hands the command line its ports, and runs the relay until a signal ends it. */
-import { readFileSync } from 'node:fs';
-import { userInfo } from 'node:os';
+import { existsSync, readFileSync } from 'node:fs';
+import { hostname, userInfo } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { runSmtpChecks } from './checks/smtp-check-run.ts';
 import { runCli } from './cli/run-cli.ts';
+import { nameError } from './delivery/certificate-names.ts';
+import { firstRung, judge, profileOptions } from './delivery/starttls.ts';
 import { runDemo } from './demo/demo.ts';
 import { openDirectory } from './directory/directory.ts';
 import { isFormat, openFileSource } from './directory/readers/open-source.ts';
 import { readWaveList } from './directory/readers/wave-list.ts';
+import { readHeaders, renderHeaders } from './evidence/headers/header-report.ts';
 import { renderMessageTracking } from './evidence/message-tracking-csv.ts';
 import { renderTrace } from './evidence/trace-table.ts';
 import { openOffline } from './offline.ts';
@@ -122,6 +126,23 @@ process.exitCode = await runCli<Settings>(argv.length === 0 ? ['run'] : argv, {
   openOffline: (settings) => openOffline(settings, { log: quiet, clock, version }),
   run,
   demo,
+  async smtpCheck(file, request, mustLoad) {
+    const loaded = await loadSettings(file);
+    if (!loaded.ok && mustLoad) return loaded;
+    const { hostname: name, delivery } = loaded.ok ? loaded.settings : { hostname: hostname(), delivery: undefined };
+    const ours = { hostname: name, connectors: delivery?.connectors ?? [], dnsServers: delivery?.dnsServers ?? [] };
+    const ladder = { firstRung, judge, options: profileOptions, nameError };
+    return { ok: true, checked: await runSmtpChecks(ours, request, { clock, ladder }) };
+  },
+  async readHeaders(file, { message, trust }, mustLoad) {
+    const there = mustLoad || existsSync(file);
+    const loaded = there ? await loadSettings(file) : undefined;
+    if (loaded?.ok === false && mustLoad) return loaded;
+    const ours = loaded?.ok ? loaded.settings.relayNames : [];
+    const report = readHeaders(message, [...ours, ...trust]);
+    const note = loaded?.ok === false && { note: `${file} has mistakes: its relay-names are not read` };
+    return { ok: true, report, text: renderHeaders(report), ...note };
+  },
   user: userInfo().username,
   async inspectFile(file, format) {
     // domains and connectors are the relay's affair: here it is asked whether this is a directory at all

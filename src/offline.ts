@@ -1,21 +1,27 @@
 /** The operations on a data directory without a daemon: the same answers, from the same parts (contract.md, "Commands"). */
+import { existsSync } from 'node:fs';
 import { Activity, recallLastHour } from './admin/activity.ts';
+import { Certificates } from './admin/certificates.ts';
 import { pauses } from './admin/connector-pauses.ts';
+import { tlsFindings } from './admin/connector-tls.ts';
 import { OperationError, type Operations } from './admin/contract.ts';
 import { pauseFindings, storeFindings } from './admin/findings.ts';
 import { createOperations } from './admin/operations.ts';
 import type { EvidenceFilter } from './admin/ports.ts';
 import { steerable } from './admin/steering.ts';
+import { createDoctor, type DoctorDeps } from './checks/doctor/doctor.ts';
+import { readProbes } from './checks/probe/probes.ts';
+import { LearnedTls } from './delivery/learned-tls.ts';
 import { createTransport } from './delivery/transport.ts';
 import { openDirectory } from './directory/directory.ts';
 import { DomainProofs } from './directory/domain-proof.ts';
 import { GraceWindow } from './directory/waves/grace-window.ts';
 import { byAnyAddress } from './evidence/by-mailbox.ts';
-import { readEvidence } from './evidence/evidence.ts';
-import { directoryFindings, Operating } from './operating.ts';
+import { readEvidence, readReports } from './evidence/evidence.ts';
+import { addressBook, directoryFindings, Operating } from './operating.ts';
 import type { Clock } from './platform/clock.ts';
 import type { Log } from './platform/logger.ts';
-import { connectorNamed, DirectoryRefused, reportOf } from './relay.ts';
+import { certificateSettings, connectorNamed, DirectoryRefused, describeOwnChain, reportOf } from './relay.ts';
 import { explainRoute } from './routing/admission.ts';
 import { compileRouting } from './routing/compile.ts';
 import { routeSpooled } from './routing/spooled-route.ts';
@@ -27,12 +33,14 @@ export interface OfflineParts {
   readonly log: Log;
   readonly clock: Clock;
   readonly version: string;
+  /** Other roots, another machine: for tests of `doctor`. */
+  readonly doctor?: Partial<DoctorDeps>;
 }
 
 /** Opens the data directory for one command. Rejects where another process has it, or the directory holds mistakes. */
 export async function openOffline(
   settings: Settings,
-  { log, clock, version }: OfflineParts,
+  { log, clock, version, doctor }: OfflineParts,
 ): Promise<Operations & AsyncDisposable> {
   await using opened = new AsyncDisposableStack();
   const spool = opened.use(
@@ -45,7 +53,14 @@ export async function openOffline(
   const found = await openDirectory(settings.directory, { clock });
   if (!found.ok) throw new DirectoryRefused(found.findings);
   const { directory } = found;
-  const transport = createTransport(settings.delivery, { clock, log, listeners: settings.reception.listeners });
+  const learned = opened.use(await LearnedTls.open({ file: `${settings.dataDirectory}/learned-tls.json`, clock, log }));
+  const transport = createTransport(settings.delivery, {
+    clock,
+    log,
+    listeners: settings.reception.listeners,
+    learned,
+    ...(doctor?.trusted !== undefined && { ca: [...doctor.trusted] }),
+  });
   opened.defer(() => transport.close(1_000));
   const paused = pauses(spool, clock);
   const proofs = opened.use(new DomainProofs(settings.domainProof, { clock, log }));
@@ -72,6 +87,9 @@ export async function openOffline(
       recheck: () => Promise.resolve(),
     }),
   );
+  // the self-signed one is made by the first start of a relay
+  const places = certificateSettings(settings).places.filter((one) => one.selfMade !== true || existsSync(one.certificate));
+  const certificates = opened.use(await Certificates.open({ places }, { describe: describeOwnChain, clock, log }));
   const activity = new Activity();
   await recallLastHour(activity, evidence, clock.now());
   const operations = createOperations({
@@ -85,8 +103,21 @@ export async function openOffline(
         pause: (name, by) => paused.pause(name, by),
         resume: (name) => paused.resume(name),
         test: (name) => transport.test(connectorNamed(settings, name)),
+        learnedTls: (name) => learned.list(connectorNamed(settings, name)),
+        acceptTls: (name, host) => learned.accept(name, host),
       },
-      evidence: byAnyAddress(evidence, directory),
+      evidence: byAnyAddress(evidence, addressBook(directory)),
+      proof: readReports(settings.dataDirectory, spool),
+      probes: {
+        ...readProbes(`${settings.dataDirectory}/probes`, settings.probes),
+        run: () =>
+          Promise.reject(
+            new OperationError(
+              'unavailable',
+              'a probe needs the running relay, which takes it, sends it and waits for it: bridgehead run',
+            ),
+          ),
+      },
       ...operating.ports,
       routing: { explain: (question) => explainRoute(admission, question) },
       status: {
@@ -98,7 +129,10 @@ export async function openOffline(
           ...operating.findings(),
           ...directoryFindings(found.findings),
           ...pauseFindings(settings.delivery.connectors, (name) => paused.of(name)),
+          ...tlsFindings(learned.findings(settings.delivery.connectors)),
+          ...certificates.findings(),
         ],
+        certificates: () => certificates.list(),
       },
       settings: {
         async check() {
@@ -110,6 +144,7 @@ export async function openOffline(
         reload: () =>
           Promise.reject(new OperationError('unavailable', 'no relay runs on this data directory: there is nothing to reload')),
       },
+      doctor: createDoctor(() => settings, { now: () => clock.now(), ...doctor }),
     },
   });
   const parts = opened.move();

@@ -21,14 +21,16 @@ import type { DirectoryVersion } from './directory/version.ts';
 import { Disagreements } from './directory/waves/disagreements.ts';
 import type { GraceWindow } from './directory/waves/grace-window.ts';
 import { Waves } from './directory/waves/waves.ts';
+import type { AddressBook } from './evidence/by-mailbox.ts';
 import { clientsOf } from './evidence/clients.ts';
 import type { EvidenceAnswer, EvidenceFilter } from './evidence/filter.ts';
-import { isWithin } from './mail/address.ts';
+import { isWithin, mailboxKey } from './mail/address.ts';
 import type { EventRecord } from './mail/event.ts';
 import type { SpooledMessage, SpoolId } from './mail/spooled.ts';
 import type { Clock } from './platform/clock.ts';
 import type { Log } from './platform/logger.ts';
 import type { AdmissionDeps } from './routing/admission.ts';
+import { imceaexOf, x500KeyOf } from './routing/imceaex.ts';
 import { type PastMessage, shadow } from './routing/shadow.ts';
 import { routeSpooled } from './routing/spooled-route.ts';
 import { explainWith, queuedMoves } from './routing/what-if.ts';
@@ -249,6 +251,19 @@ const mxSettings = ({ routing, directory, delivery, relayNames }: Settings) => (
   dnsServers: delivery.dnsServers,
   file: join(directory.folder, 'mx.json'),
 });
+
+/** All addresses of a mailbox, by any of them; an X.500 name as Exchange writes it into an address (R9). */
+export function addressBook(directory: Pick<Directory, 'namesOf'>): AddressBook {
+  return {
+    addressesOf(address) {
+      const found = directory.namesOf(x500KeyOf(address.localPart) ?? mailboxKey(address));
+      const plain = found.filter(({ role }) => role !== 'x500').map(({ key }) => key);
+      const domains = new Set(plain.map((key) => key.slice(key.lastIndexOf('@'))));
+      const names = found.filter(({ role }) => role === 'x500').map(({ key }) => imceaexOf(key));
+      return [...plain, ...names.flatMap((name) => [...domains].map((domain) => `${name}${domain}`))];
+    },
+  };
+}
 
 /** What the reading of the directory found, as `status` says it. */
 export function directoryFindings(findings: readonly Finding[]): Status['findings'] {

@@ -1,16 +1,28 @@
 /** Joins the parts of the relay in the order in which a message meets them. This file, offline.ts and main.ts alone know them all. */
 import { readFile } from 'node:fs/promises';
+import { rootCertificates } from 'node:tls';
 import { Activity, recallLastHour } from './admin/activity.ts';
+import { Alerts } from './admin/alerts.ts';
 import { type AdminApi, openApi } from './admin/api.ts';
+import { Certificates } from './admin/certificates.ts';
 import { pauses } from './admin/connector-pauses.ts';
+import { tlsFindings } from './admin/connector-tls.ts';
 import type { CheckReport, Status } from './admin/contract.ts';
-import { pauseFindings, storeFindings } from './admin/findings.ts';
+import { corruptFindings, nextHopFindings, pauseFindings, storeFindings } from './admin/findings.ts';
 import { createMetrics } from './admin/metrics.ts';
 import { createOperations } from './admin/operations.ts';
 import type { AdminPorts } from './admin/ports.ts';
+import { withProbeMetrics } from './admin/probe-metrics.ts';
 import { steerable } from './admin/steering.ts';
 import { Uploads } from './admin/uploads.ts';
+import { withWatchMetrics } from './admin/watch-metrics.ts';
+import { placesOf } from './admin/watched-certificate.ts';
+import { Authenticator } from './authentication/authenticator.ts';
 import { createNotifier } from './bounce/notifier.ts';
+import { describeChain } from './checks/certificate-chain.ts';
+import { createDoctor } from './checks/doctor/doctor.ts';
+import { Probes } from './checks/probe/probes.ts';
+import { LearnedTls } from './delivery/learned-tls.ts';
 import { createScheduler } from './delivery/scheduler.ts';
 import { createTransport } from './delivery/transport.ts';
 import { formatFinding, openDirectory } from './directory/directory.ts';
@@ -19,13 +31,16 @@ import type { Finding } from './directory/ports.ts';
 import { GraceWindow } from './directory/waves/grace-window.ts';
 import { byAnyAddress } from './evidence/by-mailbox.ts';
 import { openEvidence } from './evidence/evidence.ts';
+import { readHeaders } from './evidence/headers/header-report.ts';
 import type { Outbox } from './evidence/ports.ts';
+import { ProtocolLog } from './evidence/protocol-log.ts';
 import type { EventRecord } from './mail/event.ts';
 import type { SpooledMessage, SpooledRecipient } from './mail/spooled.ts';
-import { directoryFindings, Operating, refuseUpload } from './operating.ts';
+import { addressBook, directoryFindings, Operating, refuseUpload } from './operating.ts';
 import type { Clock } from './platform/clock.ts';
 import type { RelayLog } from './platform/logger.ts';
 import { removeRunFile, writeRunFile } from './platform/run-file.ts';
+import { runProgram } from './platform/run-program.ts';
 import { ensureSelfSigned } from './platform/server-certificate.ts';
 import { type Reception, startReception } from './reception/server.ts';
 import { type Admission, admitRecipient, explainRoute } from './routing/admission.ts';
@@ -40,6 +55,8 @@ export interface RelayParts {
   readonly log: RelayLog;
   readonly clock: Clock;
   readonly version: string;
+  /** How often certificates and findings are looked at, milliseconds; absent: every 15 s and every minute. */
+  readonly watchEvery?: number;
 }
 
 export interface Relay {
@@ -64,9 +81,10 @@ export class DirectoryRefused extends Error {
 
 /** Milliseconds. */
 const RECHECK_HELD = 60_000;
+const RENEWAL_HOOK = 60_000;
 
 /** Starts all parts. What was opened is closed again where one of them cannot start. */
-export async function startRelay(initial: Settings, { log, clock, version }: RelayParts): Promise<Relay> {
+export async function startRelay(initial: Settings, { log, clock, version, watchEvery }: RelayParts): Promise<Relay> {
   await using opened = new AsyncDisposableStack();
   let settings = initial;
   if (settings.tls.selfSigned) await ensureSelfSigned(settings.dataDirectory, settings.hostname);
@@ -101,12 +119,41 @@ export async function startRelay(initial: Settings, { log, clock, version }: Rel
 
   await recallLastHour(activity, evidence, clock.now());
 
-  const transport = createTransport(settings.delivery, { clock, log, listeners: settings.reception.listeners });
+  const learned = opened.use(await LearnedTls.open({ file: `${settings.dataDirectory}/learned-tls.json`, clock, log }));
+  const protocolLog = opened.use(new ProtocolLog({ directory: `${settings.dataDirectory}/protocol-log`, version, clock, log }));
+  const transport = createTransport(settings.delivery, {
+    clock,
+    log,
+    listeners: settings.reception.listeners,
+    learned,
+    protocolLog: {
+      open: (name, ends) =>
+        settings.delivery.connectors.find((one) => one.name === name)?.protocolLog === true
+          ? protocolLog.open('SEND', name, ends)
+          : undefined,
+    },
+  });
   opened.defer(() => transport.close(5_000));
   const notifier = createNotifier(settings.bounce, { newId: spool.newId, clock });
   const paused = pauses(spool, clock);
+  let reception: Reception | undefined;
+  const probes = opened.use(
+    new Probes({
+      hostname: settings.hostname,
+      folder: `${settings.dataDirectory}/probes`,
+      settings: () => settings.probes,
+      listeners: () => reception?.addresses() ?? [],
+      readHops: (header) => readHeaders(Buffer.from(header, 'latin1'), settings.relayNames).hops,
+      clock,
+      log,
+      random: Math.random,
+    }),
+  );
+  listeners.push((event) => probes.onEvent(event));
   const decide = (message: SpooledMessage, recipient: SpooledRecipient) =>
-    routeSpooled(routing, directory.active(), message, recipient);
+    probes.route(recipient.address, directory.active().version) ??
+    routeSpooled(routing, directory.active(), probes.vouchedFor(message), recipient);
+  const authentication = opened.use(new Authenticator(settings.authentication, { clock, log }));
   const scheduler = createScheduler(settings.delivery, {
     due: spool,
     routing: { decide },
@@ -117,6 +164,10 @@ export async function startRelay(initial: Settings, { log, clock, version }: Rel
     },
     transport,
     grace,
+    authentication: {
+      needs: (message) => !probes.isProbe(message) && authentication.needs(message),
+      authenticate: (message, body) => authentication.authenticate(message, body),
+    },
     clock,
     log,
   });
@@ -143,7 +194,6 @@ export async function startRelay(initial: Settings, { log, clock, version }: Rel
   );
   listeners.push((event) => operating.onEvent(event));
   const uploads = opened.use(new Uploads({ folder: `${settings.dataDirectory}/uploads`, clock, refuse: refuseUpload }));
-  let reception: Reception | undefined;
   const startedAt = clock.now();
 
   const state = (): ReturnType<AdminPorts['status']['state']> => {
@@ -178,17 +228,54 @@ export async function startRelay(initial: Settings, { log, clock, version }: Rel
     // From here on nothing waits and nothing can refuse: all of it is active for the next command and the next attempt
     refusedReload = undefined;
     foundInDirectory = loading.findings;
+    // a connection is written down whole or not at all: kept ones end where the switch was turned
+    for (const { name, protocolLog: isLogged } of next.delivery.connectors)
+      if (isLogged !== settings.delivery.connectors.find((one) => one.name === name)?.protocolLog) transport.retire(name);
     settings = next;
     routing = compileRouting(next.routing, proofs.isGated);
     scheduler.reconfigure(next.delivery);
+    authentication.reconfigure(next.authentication);
     notifier.reconfigure(next.bounce);
     reception?.reconfigure({ ...next.reception, listeners: initial.reception.listeners });
     await reception?.reloadCertificate();
+    await certificates.reconfigure(certificateSettings(next));
+    alerts.reconfigure(alertSettings(next));
     await operating.reconfigure(before);
+    probes.reconfigure();
     await scheduler.recheckHeld();
     log.info({ who, directoryVersion: directory.active().version, changed: loading.changed }, 'settings and directory reloaded');
     return report;
   };
+
+  const certificates = opened.use(
+    await Certificates.open(certificateSettings(settings), {
+      describe: describeOwnChain,
+      take: async ({ use, name }, { certificate, key }) => {
+        if (use === 'listener') await reception?.reloadCertificate();
+        else if (use === 'connector') transport.retire(name);
+        else api.setCertificate({ certificate: certificate.toString(), key: key.toString() });
+      },
+      run: (command, environment, stop) => runProgram(command, environment, RENEWAL_HOOK, stop),
+      clock,
+      log,
+    }),
+  );
+  const alerts = opened.use(
+    new Alerts(alertSettings(settings), {
+      findings: () => findings(),
+      submit: async (message, body, events) => {
+        const draft = spool.draft(message.id);
+        await draft.write(body);
+        await draft.commit(message, events);
+      },
+      newId: spool.newId,
+      file: `${settings.dataDirectory}/alerts.json`,
+      version,
+      clock,
+      log,
+    }),
+  );
+  listeners.push((event) => alerts.onEvent(event));
 
   const findings = (): Status['findings'] => [
     ...storeFindings(spool, evidence.state),
@@ -196,6 +283,7 @@ export async function startRelay(initial: Settings, { log, clock, version }: Rel
       ? []
       : [
           {
+            code: 'reload-refused',
             severity: 'error' as const,
             problem: `the last reload was refused: ${refusedReload.mistakes.length} mistakes; the settings before it are active`,
             remedy: 'bridgehead check',
@@ -204,14 +292,12 @@ export async function startRelay(initial: Settings, { log, clock, version }: Rel
     ...operating.findings(),
     ...directoryFindings(foundInDirectory),
     ...pauseFindings(settings.delivery.connectors, (name) => paused.of(name)),
-    ...scheduler
-      .stats()
-      .filter((lane) => lane.state === 'backing-off')
-      .map((lane) => ({
-        severity: 'warning' as const,
-        problem: `${lane.lane}: the next hop does not answer since ${new Date(lane.downSince ?? clock.now()).toISOString()}`,
-        remedy: `bridgehead connector test ${lane.connector}`,
-      })),
+    ...corruptFindings(scheduler.corrupt()),
+    ...tlsFindings(learned.findings(settings.delivery.connectors)),
+    ...nextHopFindings(scheduler.stats(), settings.delivery.connectors, clock.now()),
+    ...certificates.findings(),
+    ...alerts.findings(),
+    ...probes.findings(),
   ];
 
   const ports: AdminPorts = {
@@ -226,15 +312,30 @@ export async function startRelay(initial: Settings, { log, clock, version }: Rel
         scheduler.retryNow(name);
       },
       test: (name) => transport.test(connectorNamed(settings, name)),
+      learnedTls: (name) => learned.list(connectorNamed(settings, name)),
+      async acceptTls(name, host) {
+        const accepted = await learned.accept(name, host);
+        if (accepted.length > 0) scheduler.retryNow(name);
+        return accepted;
+      },
     },
-    evidence: byAnyAddress(evidence, directory),
+    evidence: byAnyAddress(evidence, addressBook(directory)),
+    proof: evidence.reports,
+    probes,
     routing: { explain: (question) => explainRoute(admission, question) },
-    status: { hostname: settings.hostname, version, state, findings },
+    status: { hostname: settings.hostname, version, state, findings, certificates: () => certificates.list() },
     settings: { check, reload: () => reload('operator') },
+    doctor: createDoctor(() => settings, { now: () => clock.now() }),
   };
   const operations = createOperations({ ports, activity, clock });
   const api = opened.use(
-    await openAdmin(settings, version, { operations, ports, activity, readiness: state, uploads, log, clock }),
+    await openAdmin(settings, version, {
+      operations,
+      metrics: withProbeMetrics(withWatchMetrics(createMetrics(activity, ports, clock), { alerts, certificates }), probes),
+      readiness: state,
+      uploads,
+      log,
+    }),
   );
 
   /** C9: where the hold of a wave is full, no more is taken for it. */
@@ -245,12 +346,19 @@ export async function startRelay(initial: Settings, { log, clock, version }: Rel
   reception = await startReception(settings.reception, {
     admission: {
       admit: (query) => {
-        const answer = admitRecipient(admission, query);
+        const answer = probes.admit(query.recipient) ?? admitRecipient(admission, query);
         return answer instanceof Promise ? answer.then(unlessFull) : unlessFull(answer);
       },
     },
     spooling: spool,
     events: spool,
+    protocolLog: {
+      open(listener, sessionId, ends) {
+        const at = initial.reception.listeners[listener];
+        const now = settings.reception.listeners.find(({ address, port }) => address === at?.address && port === at.port);
+        return now?.protocolLog === true ? protocolLog.open('RECV', `${now.address}:${now.port}`, ends, sessionId) : undefined;
+      },
+    },
     log,
     clock,
   });
@@ -258,6 +366,9 @@ export async function startRelay(initial: Settings, { log, clock, version }: Rel
   opened.use(reception);
   scheduler.start();
   operating.start();
+  probes.start();
+  certificates.start(watchEvery);
+  alerts.start(watchEvery);
   // Holds end by time as well (C9), and a switch of the directory may have missed mail that was on its way in
   const rechecking = setInterval(() => void scheduler.recheckHeld(), RECHECK_HELD);
   opened.defer(() => clearInterval(rechecking));
@@ -276,6 +387,7 @@ export async function startRelay(initial: Settings, { log, clock, version }: Rel
     adminUrl: api.url,
     reload,
     async stop(deadline) {
+      probes.stop();
       await Promise.all([reception.stop(deadline), scheduler.stop(deadline)]);
       await parts.disposeAsync();
     },
@@ -303,11 +415,7 @@ function tapOutbox(spool: Spool, log: RelayLog, listeners: readonly ((event: Eve
 async function openAdmin(
   { admin, hostname }: Settings,
   version: string,
-  parts: Pick<Parameters<typeof openApi>[1], 'operations' | 'readiness' | 'uploads' | 'log'> & {
-    ports: AdminPorts;
-    activity: Activity;
-    clock: Clock;
-  },
+  parts: Parameters<typeof openApi>[1],
 ): Promise<AdminApi> {
   return openApi(
     {
@@ -320,13 +428,7 @@ async function openAdmin(
         tls: { certificate: await readFile(admin.tls.certificate, 'utf8'), key: await readFile(admin.tls.key, 'utf8') },
       }),
     },
-    {
-      operations: parts.operations,
-      readiness: parts.readiness,
-      uploads: parts.uploads,
-      log: parts.log,
-      metrics: createMetrics(parts.activity, parts.ports, parts.clock),
-    },
+    parts,
   );
 }
 
@@ -351,12 +453,28 @@ export function reportOf(
   };
 }
 
+const alertSettings = ({ hostname, bounce, alerts }: Settings) => ({ hostname, from: bounce.postmaster, ...alerts });
+
+/** The public roots are read only where a file does not lead to one by itself: they cost a megabyte. */
+export function describeOwnChain(der: readonly Buffer[], now: number): ReturnType<typeof describeChain> {
+  const chain = describeChain(der, [], now);
+  return chain?.complete === false ? describeChain(der, rootCertificates, now) : chain;
+}
+
+export const certificateSettings = ({ tls, admin, delivery }: Settings) => ({
+  places: placesOf({ tls, admin, connectors: delivery.connectors }),
+  ...(tls.renewalHook !== undefined && { renewalHook: tls.renewalHook }),
+});
+
+/** What of a listener is read at the start alone. */
+const socketOf = ({ address, port, tls }: Settings['reception']['listeners'][number]) => ({ address, port, tls });
+
 /** Settings that are read at the start alone: said, so that nobody waits for them. */
 function needRestart(before: Settings, after: Settings): CheckReport['notes'] {
   const parts: [string, unknown, unknown][] = [
     ['hostname', before.hostname, after.hostname],
     ['data-directory', before.dataDirectory, after.dataDirectory],
-    ['listeners', before.reception.listeners, after.reception.listeners],
+    ['listeners', before.reception.listeners.map(socketOf), after.reception.listeners.map(socketOf)],
     ['admin', before.admin, after.admin],
     ['log', before.log, after.log],
     ['dns', before.delivery.dnsServers, after.delivery.dnsServers],

@@ -10,7 +10,7 @@ import { describe, expect, it } from 'vitest';
 
 const SRC = fileURLToPath(new URL('../src', import.meta.url));
 
-const STAGES = ['reception', 'spool', 'directory', 'routing', 'delivery', 'bounce', 'evidence', 'checks', 'admin'];
+const STAGES = ['reception', 'spool', 'directory', 'routing', 'authentication', 'delivery', 'bounce', 'evidence', 'checks', 'admin'];
 
 /** Folder → what it may import besides itself: folders of ours, or single files. `main.ts` may import everything. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
@@ -24,6 +24,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'settings',
     'admin/contract.ts',
     'admin/directory-contract.ts',
+    'admin/doctor-contract.ts',
+    'admin/probe-contract.ts',
     'admin/report-contract.ts',
     'admin/wave-contract.ts',
   ],
@@ -36,11 +38,11 @@ const JOINING = ['main.ts', 'bridgehead.ts', 'relay.ts', 'offline.ts', 'operatin
 /** Package → the folders that may import it. A package that is not named here has no home yet. */
 const HOMES: Readonly<Record<string, readonly string[]>> = {
   'smtp-server': ['reception', 'demo'],
-  mailauth: ['reception'],
+  mailauth: ['authentication'],
   lmdb: ['spool'],
   nodemailer: ['delivery', 'checks', 'demo'],
   'mx-connect': ['delivery'],
-  mailparser: ['evidence'],
+  imapflow: ['checks'],
   fastify: ['admin'],
   'prom-client': ['admin'],
   pino: ['platform'],
@@ -51,7 +53,7 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   zod: ['settings', 'admin', 'cli'],
   ldapts: ['directory'],
   'csv-parse': ['directory'],
-  'ipaddr.js': ['reception', 'settings'],
+  'ipaddr.js': ['reception', 'settings', 'checks'],
 };
 
 interface Import {

@@ -1,6 +1,7 @@
 /** The admin API over HTTP: routes, guard, health, metrics and the page on one address (contract.md, "HTTP"). */
 import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
+import { Server as TlsServer } from 'node:tls';
 import { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import type { Registry } from 'prom-client';
 import type { z } from 'zod';
@@ -37,6 +38,8 @@ export interface ApiParts {
 export interface AdminApi extends AsyncDisposable {
   /** `http://127.0.0.1:8025` */
   readonly url: string;
+  /** For all handshakes to come (PEM); nothing where the API speaks clear HTTP. */
+  setCertificate(tls: { readonly certificate: string; readonly key: string }): void;
 }
 
 /** Opens the API; rejects where the settings would leave it open to the network. */
@@ -90,7 +93,13 @@ export async function openApi(settings: ApiSettings, parts: ApiParts): Promise<A
   }
   const { port } = app.server.address() as AddressInfo;
   const host = settings.address.includes(':') ? `[${settings.address}]` : settings.address;
-  return { url: `${settings.tls === undefined ? 'http' : 'https'}://${host}:${port}`, [Symbol.asyncDispose]: () => app.close() };
+  return {
+    url: `${settings.tls === undefined ? 'http' : 'https'}://${host}:${port}`,
+    setCertificate({ certificate, key }) {
+      if (app.server instanceof TlsServer) app.server.setSecureContext({ cert: certificate, key, minVersion: 'TLSv1.2' });
+    },
+    [Symbol.asyncDispose]: () => app.close(),
+  };
 }
 
 function createServer(settings: ApiSettings): FastifyInstance {

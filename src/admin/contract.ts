@@ -27,7 +27,9 @@ import type {
   WhatIfOptions,
 } from './directory-contract.ts';
 import { uploads, whatIfOptions } from './directory-contract.ts';
-import type { ClientsQuery, ClientsReport, ShadowOptions, ShadowReport } from './report-contract.ts';
+import type { Diagnosis, DoctorQuery } from './doctor-contract.ts';
+import type { ProbeOperations } from './probe-contract.ts';
+import type { ClientsQuery, ClientsReport, ReportOperations, ShadowOptions, ShadowReport } from './report-contract.ts';
 import type {
   WaveChange,
   WaveCheck,
@@ -86,12 +88,76 @@ export const connectorTest = z.object({
   reply: z.string().nullable(),
   tls: tls.nullable(),
   problem: z.string().nullable(),
+  greeting: z.string().nullable().optional().describe('The 220 line'),
+  extensions: z.array(z.string()).readonly().nullable().optional().describe('What it offers in EHLO, of what the relay uses'),
 });
 export type ConnectorTest = z.output<typeof connectorTest>;
 
+/** What is known of the TLS of a connector's next hops. */
+export const connectorTls = z.object({
+  connector: z.string(),
+  policy: z.string().describe('What its next hops are asked for'),
+  source: z.string(),
+  destinations: z.array(z.object({ domain: z.string(), policy: z.string(), source: z.string() })),
+  hosts: z.array(
+    z.object({
+      host: z.string(),
+      since: time,
+      last: time,
+      days: z.int().describe('Days on which it had TLS, and never went in clear'),
+      learned: z.boolean().describe('For long enough that its loss counts'),
+      protocol: z.string(),
+      certificate: z
+        .object({
+          subject: z.string(),
+          issuer: z.string(),
+          names: z.array(z.string()),
+          'valid-to': time,
+          'key-sha256': z.string(),
+          verified: z.boolean(),
+        })
+        .nullable(),
+      finding: z.string().nullable(),
+    }),
+  ),
+});
+export type ConnectorTls = z.output<typeof connectorTls>;
+
+export const acceptTlsRequest = z.strictObject({
+  host: z.string().min(1).max(300).optional().describe('With or without its port; absent: every host that got worse'),
+});
+export type AcceptTlsRequest = z.output<typeof acceptTlsRequest>;
+export const acceptedTls = z.object({
+  connector: z.string(),
+  accepted: z.array(z.object({ host: z.string(), kind: z.string() })),
+});
+export type AcceptedTls = z.output<typeof acceptedTls>;
+
 const share = z.object({ encrypted: z.int(), all: z.int() });
 
-const finding = z.object({ severity: z.enum(['error', 'warning', 'info']), problem: z.string(), remedy: z.string().nullable() });
+const finding = z.object({
+  code: z.string().optional().describe('Stable while the trouble lasts; `x#2` is a step further of `x#1`'),
+  severity: z.enum(['error', 'warning', 'info']),
+  problem: z.string(),
+  remedy: z.string().nullable(),
+});
+
+/** One of our own certificates. Absent facts are null. */
+const certificate = z.object({
+  use: z.enum(['listener', 'admin', 'connector']),
+  name: z.string().describe('The connector, or as `use`'),
+  file: z.string(),
+  subject: z.string().nullable(),
+  issuer: z.string().nullable(),
+  names: z.array(z.string()),
+  'valid-to': time.nullable().describe('When the first of the chain ends'),
+  'seconds-left': z.int().nullable(),
+  sha256: z.string().nullable(),
+  chain: z.enum(['complete', 'incomplete', 'self-signed']).nullable(),
+  missing: z.string().nullable().describe('The issuer whose certificate the file lacks'),
+  since: time.nullable().describe('When the relay took it'),
+  problem: z.string().nullable().describe('Why the files as they are now are not in use'),
+});
 
 export const status = z.object({
   hostname: z.string(),
@@ -112,6 +178,7 @@ export const status = z.object({
     'tls-out': share,
   }),
   findings: z.array(finding),
+  certificates: z.array(certificate).optional(),
 });
 export type Status = z.output<typeof status>;
 
@@ -187,6 +254,10 @@ export const queueReroute = z
 export type QueueSelection = z.output<typeof queueSelection>;
 export type QueueReroute = z.output<typeof queueReroute>;
 
+const advice = z
+  .object({ meaning: z.string(), cause: z.string(), remedy: z.string(), relay: z.string() })
+  .describe('What a reply means, why it most often comes, what to do, and what the relay does about it');
+
 export const queueMessage = z.object({
   id: z.string(),
   received: time,
@@ -204,6 +275,7 @@ export const queueMessage = z.object({
       connector: z.string().nullable(),
       'held-by': z.string().nullable(),
       'last-reply': z.string().nullable(),
+      advice: advice.nullable().optional().describe('On the last reply; for one message alone, null where nothing is known'),
     }),
   ),
 });
@@ -239,7 +311,7 @@ export type Trace = z.output<typeof trace>;
 // Operations --------------------------------------------------------------------------------------------------------
 
 /** What an operator can do; the same beside a daemon, over HTTP and without a daemon. Rejects with `OperationError`. */
-export interface Operations extends DirectoryOperations, WaveOperations {
+export interface Operations extends DirectoryOperations, WaveOperations, ReportOperations, ProbeOperations {
   status(): Promise<Status>;
   checkSettings(): Promise<CheckReport>;
   /** Reads settings and directory anew; whole or not at all (P7). */
@@ -256,7 +328,11 @@ export interface Operations extends DirectoryOperations, WaveOperations {
   pauseConnector(name: string): Promise<ConnectorState>;
   resumeConnector(name: string): Promise<ConnectorState>;
   testConnector(name: string): Promise<ConnectorTest>;
+  showConnectorTls(name: string): Promise<ConnectorTls>;
+  acceptTls(name: string, request: AcceptTlsRequest): Promise<AcceptedTls>;
   trace(query: TraceQuery): Promise<Trace>;
+  /** Looks at DNS, certificates, connectors, directory and machine; changes nothing. */
+  doctor(query: DoctorQuery): Promise<Diagnosis>;
 }
 
 /** The directory, the domains, and what is asked of past mail. Files are read once and belong to the caller. */

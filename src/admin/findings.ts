@@ -12,12 +12,27 @@ export function pauseFindings(
     if (pause === undefined || pause.by === 'operator') return [];
     return [
       {
+        code: `connector-paused:${name}`,
         severity: 'error' as const,
         problem: `${name} is paused since ${new Date(pause.since).toISOString()}: ${pause.by}`,
         remedy: `mend the cause, then bridgehead connector resume ${name}`,
       },
     ];
   });
+}
+
+/** Mail whose body is not the one that was accepted: it waits until it expires, and its sender is told then. */
+export function corruptFindings(ids: readonly string[]): Status['findings'] {
+  const [first] = ids;
+  if (first === undefined) return [];
+  return [
+    {
+      code: 'spool-corrupt',
+      severity: 'error',
+      problem: `${ids.length === 1 ? 'a message' : `${ids.length} messages`} changed in the spool and ${ids.length === 1 ? 'is' : 'are'} not delivered (${ids.slice(0, 3).join(', ')}): the disk or the memory of this machine is at fault`,
+      remedy: `look at the machine, then bridgehead queue expire --id ${first}: its sender is told`,
+    },
+  ];
 }
 
 interface StoreStats {
@@ -30,11 +45,12 @@ interface StoreStats {
 
 /** `intake` is what stores the records; absent without a relay. */
 export function storeFindings(spool: StoreStats, intake?: { readonly failing?: string }): Status['findings'] {
-  const found: { severity: 'error' | 'warning'; problem: string; remedy: string | null }[] = [];
+  const found: Status['findings'] = [];
   const { failure, setAside } = spool.stats();
   if (failure !== undefined) {
     const since = new Date(failure.since).toISOString();
     found.push({
+      code: 'spool-failing',
       severity: 'error',
       problem: `the spool fails since ${since}: ${failure.reason}; mail is refused with 451`,
       remedy: 'look at the disk of data-directory; the relay tries again by itself',
@@ -42,6 +58,7 @@ export function storeFindings(spool: StoreStats, intake?: { readonly failing?: s
   }
   if (setAside > 0) {
     found.push({
+      code: 'spool-set-aside',
       severity: 'error',
       problem: `${setAside} messages were set aside at the start: their bodies are missing or damaged`,
       remedy: 'the log of the start names each; restore their body files and restart',
@@ -49,10 +66,30 @@ export function storeFindings(spool: StoreStats, intake?: { readonly failing?: s
   }
   if (intake?.failing !== undefined) {
     found.push({
+      code: 'evidence-failing',
       severity: 'error',
       problem: `records cannot be stored: ${intake.failing}; they wait in the spool`,
       remedy: 'look at the disk of data-directory',
     });
   }
   return found;
+}
+
+/** Next hops of ours that do not answer. A stranger's, found by MX, is a note: it is the stranger's trouble. */
+export function nextHopFindings(
+  lanes: readonly { readonly lane: string; readonly connector: string; readonly state: string; readonly downSince?: number }[],
+  connectors: readonly { readonly name: string; readonly side: string; readonly nextHop: { readonly kind: string } }[],
+  now: number,
+): Status['findings'] {
+  const strangers = new Set(
+    connectors.filter(({ side, nextHop }) => side === 'internet' && nextHop.kind === 'mx').map(({ name }) => name),
+  );
+  return lanes
+    .filter(({ state }) => state === 'backing-off')
+    .map(({ lane, connector, downSince }) => ({
+      code: `next-hop-down:${lane}`,
+      severity: strangers.has(connector) ? ('info' as const) : ('warning' as const),
+      problem: `${lane}: the next hop does not answer since ${new Date(downSince ?? now).toISOString()}`,
+      remedy: `bridgehead connector test ${connector}`,
+    }));
 }

@@ -79,6 +79,19 @@ export function createMetrics(
     },
   });
   new Gauge({
+    name: 'bridgehead_tls_worse_hops',
+    help: 'Next hops whose TLS is worse than it was, by what happened: clear, unverified, key, protocol, issuer',
+    labelNames: ['connector', 'kind'],
+    registers,
+    collect() {
+      this.reset();
+      for (const { name } of ports.connectors.all()) {
+        for (const { finding } of ports.connectors.learnedTls(name))
+          if (finding !== undefined) this.inc({ connector: name, kind: finding.kind });
+      }
+    },
+  });
+  new Gauge({
     name: 'bridgehead_accepting',
     help: '1 while mail is accepted',
     registers,

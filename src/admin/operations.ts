@@ -2,10 +2,13 @@
 import { parseMailbox } from '../mail/address.ts';
 import type { EventRecord } from '../mail/event.ts';
 import { formatReply, type SmtpReply } from '../mail/reply.ts';
+import { adviceOn } from '../mail/reply-advice.ts';
 import type { Connector, NextHop, RouteDecision } from '../mail/route.ts';
 import type { SpooledMessage, SpoolId } from '../mail/spooled.ts';
+import { describeTls } from '../mail/tls-policy.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Activity } from './activity.ts';
+import { tlsOf, tlsOfLeg } from './connector-tls.ts';
 import {
   type ConnectorState,
   type ExplainQuery,
@@ -18,6 +21,8 @@ import {
 } from './contract.ts';
 import { createDirectoryOperations, createWaveOperations, decided } from './directory-operations.ts';
 import type { AdminPorts, ExplainQuestion, QueueStats, Selector, Steering } from './ports.ts';
+import { createProbeOperations } from './probe-operations.ts';
+import { createReportOperations } from './report-operations.ts';
 
 const UNITS = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
@@ -69,8 +74,10 @@ export function createOperations({ ports, activity, clock }: OperationsParts): O
     return held.size === 0 ? sum : { ...sum, 'still-held': [...held].map(([by, recipients]) => ({ by, recipients })) };
   };
 
-  return {
+  const operations: Operations = {
     ...createWaveOperations(ports.waves),
+    ...createReportOperations(ports, () => clock.now()),
+    ...createProbeOperations(ports.probes),
     ...createDirectoryOperations({
       ...ports,
       question: questionOf,
@@ -96,6 +103,7 @@ export function createOperations({ ports, activity, clock }: OperationsParts): O
         connectors: connectors.all().map((connector) => stateOf(connector, stats)),
         'last-hour': activity.lastHour(clock.now()),
         findings: status.findings(),
+        ...(status.certificates !== undefined && { certificates: status.certificates() }),
       };
     },
     checkSettings: () => settings.check(),
@@ -124,7 +132,7 @@ export function createOperations({ ports, activity, clock }: OperationsParts): O
       const message = queue.load(id as SpoolId);
       if (message === undefined)
         throw new OperationError('not-found', `no message ${id} is in the queue; "trace --id ${id}" tells what became of it`);
-      return messageOf(message);
+      return withAdvice(messageOf(message), message);
     },
     hold: (selection) => steer(selection, { kind: 'hold' }),
     release: (selection) => steer(selection, { kind: 'release' }),
@@ -150,6 +158,13 @@ export function createOperations({ ports, activity, clock }: OperationsParts): O
     async testConnector(name) {
       return connectors.test(connectorOf(name).name);
     },
+    async showConnectorTls(name) {
+      return tlsOf(connectorOf(name), connectors.learnedTls(name));
+    },
+    async acceptTls(name, { host }) {
+      const accepted = await connectors.acceptTls(connectorOf(name).name, host);
+      return { connector: name, accepted: accepted.map((hop) => ({ host: hop.host, kind: hop.worse?.kind ?? '' })) };
+    },
     async trace({ 'message-id': messageId, since, until, limit, ...facts }) {
       const { records, more } = await evidence.query({
         ...defined(facts),
@@ -160,7 +175,9 @@ export function createOperations({ ports, activity, clock }: OperationsParts): O
       });
       return { records: [...records], more };
     },
+    doctor: (query) => ports.doctor.examine(query, operations),
   };
+  return operations;
 }
 
 interface WireSelection {
@@ -214,6 +231,17 @@ function messageOf(message: SpooledMessage): QueueMessage {
   };
 }
 
+/** What waits does so for its last reply. */
+function withAdvice(shown: QueueMessage, { recipients }: SpooledMessage): QueueMessage {
+  return {
+    ...shown,
+    recipients: shown.recipients.map((one, i) => {
+      const reply = recipients[i]?.lastReply;
+      return { ...one, advice: reply === undefined ? null : (adviceOn(reply, 'deferred') ?? null) };
+    }),
+  };
+}
+
 /** The decision in the form of contract.md; absent facts are null. */
 function questionOf({ recipient: text, from = '', peer, size }: Omit<ExplainQuery, 'directory-version'>): ExplainQuestion {
   const recipient = parseMailbox(text);
@@ -225,6 +253,8 @@ function questionOf({ recipient: text, from = '', peer, size }: Omit<ExplainQuer
 
 function explanationOf(recipient: string, decision: RouteDecision): Explanation {
   const leg = decision.kind === 'deliver' ? decision.primary : undefined;
+  const tls = leg === undefined ? undefined : tlsOfLeg(leg);
+  const steps = decision.steps.map(({ step, result, source }) => ({ step, result, source }));
   return {
     recipient,
     canonical: decision.canonical.address,
@@ -232,11 +262,11 @@ function explanationOf(recipient: string, decision: RouteDecision): Explanation 
     'routing-address': leg?.address.address ?? null,
     connector: leg?.connector.name ?? null,
     'next-hop': leg === undefined ? null : formatNextHop(leg.connector.nextHop),
-    'tls-mode': leg?.connector.tls.mode ?? null,
+    'tls-mode': tls?.mode ?? null,
     reply: formatReply(decision.reply),
     reason: decision.reason,
     'directory-version': decision.directoryVersion,
-    steps: decision.steps.map(({ step, result, source }) => ({ step, result, source })),
+    steps: tls === undefined ? steps : [...steps, { step: 'tls', result: describeTls(tls), source: tls.source }],
   };
 }
 

@@ -5,8 +5,11 @@ import type { EventRecord } from '../mail/event.ts';
 import type { PeerClass } from '../mail/peer.ts';
 import type { Connector, RouteDecision } from '../mail/route.ts';
 import type { SpooledMessage, SpoolId } from '../mail/spooled.ts';
-import type { CheckReport, ConnectorTest, Status } from './contract.ts';
+import type { CheckReport, ConnectorTest, Operations, Status } from './contract.ts';
 import type { DirectoryPort, DomainsPort, ReportsPort, WavesPort } from './directory-ports.ts';
+import type { Diagnosis, DoctorQuery } from './doctor-contract.ts';
+import type { ProbesPort } from './probe-contract.ts';
+import type { ProofPort } from './report-operations.ts';
 
 /** What is named must all be true; `all` selects everything. */
 export interface Selector {
@@ -67,6 +70,34 @@ export interface ConnectorPort {
   resume(name: string): Promise<void>;
   /** Connects, says EHLO, tries TLS as the connector would, and leaves without mail. */
   test(name: string): Promise<ConnectorTest>;
+  /** What the TLS of its next hops has been. */
+  learnedTls(name: string): readonly LearnedHopView[];
+  /** Takes what hops that got worse show now as good: one host, or all of the connector. Durable when resolved. */
+  acceptTls(
+    name: string,
+    host?: string,
+  ): Promise<readonly { readonly host: string; readonly worse?: { readonly kind: string } }[]>;
+}
+
+/** A next hop and its TLS. Times in milliseconds since the epoch. */
+export interface LearnedHopView {
+  readonly hop: {
+    readonly host: string;
+    readonly firstSeen: number;
+    readonly lastSeen: number;
+    readonly days: number;
+    readonly protocol: string;
+    readonly certificates: readonly {
+      readonly key: string;
+      readonly subject: string;
+      readonly issuer: string;
+      readonly names: readonly string[];
+      readonly validTo: string;
+      readonly verified: boolean;
+    }[];
+  };
+  readonly isLearned: boolean;
+  readonly finding: { readonly kind: string; readonly severity: 'warning' | 'info'; readonly problem: string } | undefined;
 }
 
 export interface EvidenceFilter {
@@ -105,6 +136,8 @@ export interface StatusPort {
   state(): { readonly running: boolean; readonly accepting: boolean; readonly why?: string; readonly startedAt?: number };
   /** What needs a person. */
   findings(): Status['findings'];
+  /** Our own certificates. */
+  certificates?(): NonNullable<Status['certificates']>;
 }
 
 export interface SettingsPort {
@@ -113,10 +146,16 @@ export interface SettingsPort {
   reload(): Promise<CheckReport>;
 }
 
+export interface DoctorPort {
+  /** Asks the relay by the same operations as an operator does. */
+  examine(query: DoctorQuery, relay: Operations): Promise<Diagnosis>;
+}
+
 export interface AdminPorts {
   readonly queue: QueuePort;
   readonly connectors: ConnectorPort;
   readonly evidence: EvidencePort;
+  readonly proof: ProofPort;
   readonly routing: RoutingPort;
   readonly status: StatusPort;
   readonly settings: SettingsPort;
@@ -124,4 +163,6 @@ export interface AdminPorts {
   readonly waves: WavesPort;
   readonly domains: DomainsPort;
   readonly reports: ReportsPort;
+  readonly doctor: DoctorPort;
+  readonly probes: ProbesPort;
 }

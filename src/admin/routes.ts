@@ -2,10 +2,14 @@
 import type { z } from 'zod';
 import { type ApiRoute, get, post } from './api-route.ts';
 import {
+  type AcceptTlsRequest,
+  acceptedTls,
+  acceptTlsRequest,
   checkReport,
   connectorList,
   connectorState,
   connectorTest,
+  connectorTls,
   explainQuery,
   explanation,
   type QueueReroute,
@@ -21,6 +25,9 @@ import {
   traceQuery,
 } from './contract.ts';
 import { DIRECTORY_ROUTES } from './directory-routes.ts';
+import { type DoctorQuery, diagnosis, doctorQuery } from './doctor-contract.ts';
+import { PROBE_ROUTES } from './probe-operations.ts';
+import { REPORT_ROUTES } from './report-routes.ts';
 import { WAVE_ROUTES } from './wave-routes.ts';
 
 export const ROUTES: readonly ApiRoute[] = [
@@ -85,6 +92,17 @@ export const ROUTES: readonly ApiRoute[] = [
   post('/connectors/:name/test', 'Connects and tries TLS, without mail', undefined, connectorTest, (o, _, name) =>
     o.testConnector(name),
   ),
+  get('/connectors/:name/tls', 'Its TLS policies, and what the TLS of its next hops has been', connectorTls, (o, _, name) =>
+    o.showConnectorTls(name),
+  ),
+  post(
+    '/connectors/:name/accept-tls',
+    'Takes what next hops whose TLS got worse show now as good',
+    'accept-tls',
+    acceptedTls,
+    (o, b, name) => o.acceptTls(name, b as AcceptTlsRequest),
+    acceptTlsRequest,
+  ),
   get(
     '/trace',
     'Every event of the matching messages, in order',
@@ -92,6 +110,15 @@ export const ROUTES: readonly ApiRoute[] = [
     (o, q) => o.trace(q as z.output<typeof traceQuery>),
     traceQuery,
   ),
+  get(
+    '/doctor',
+    'What is wrong with DNS, certificates, connectors, directory and machine, and what to type',
+    diagnosis,
+    (o, q) => o.doctor(q as DoctorQuery),
+    doctorQuery,
+  ),
   ...DIRECTORY_ROUTES,
   ...WAVE_ROUTES,
+  ...REPORT_ROUTES,
+  ...PROBE_ROUTES,
 ];

@@ -1,5 +1,6 @@
 /** The part of a notification that people read (RFC 3464 §2): what happened, to whom, and what they can do. Pure. */
 import { formatReply, type SmtpReply } from '../mail/reply.ts';
+import { entryFor } from '../mail/reply-advice.ts';
 import { rfc5322Date } from './date.ts';
 import type { Action } from './policy.ts';
 import type { BounceSettings, Happening } from './ports.ts';
@@ -48,7 +49,7 @@ function aboutOne(happening: Happening, clean: (text: string) => string): string
   if (expired) lines.push('    We tried for as long as we may, without success.');
   if (reply !== undefined && action !== 'delivered') lines.push(`    ${clean(said(attempt))} ${clean(formatReply(reply))}`);
   if (action === 'delayed' && willRetryUntil !== undefined) lines.push(`    We try until ${rfc5322Date(willRetryUntil)}.`);
-  if (action === 'failed') lines.push(`    ${advice(reply, expired)}`);
+  if (action === 'failed') lines.push(...advice(reply, expired));
   return lines;
 }
 
@@ -58,17 +59,28 @@ function said(attempt: Happening['attempt']): string {
   return `The mail server ${mta.name}${mta.address === undefined || mta.address === mta.name ? '' : ` [${mta.address}]`} answered:`;
 }
 
-/** What the sender can do, by the status code (RFC 3463 §3). */
-function advice(reply: SmtpReply | undefined, expired: boolean): string {
+/** What the sender can do, and then a word for administrators where the reply is one we know. */
+function advice(reply: SmtpReply | undefined, expired: boolean): string[] {
+  const known = reply === undefined ? undefined : entryFor(reply);
+  // a fault between this relay and the next hop is nobody's to mend but ours: the sender and the recipient can do nothing
+  const ours = known?.whose === 'relay';
+  const what = ours ? OURS : known?.policy === 'not-there' ? CHECK_ADDRESS : whatToDo(reply, expired);
+  const lines = [`    What you can do: ${what}`];
+  if (known !== undefined) lines.push(`    For administrators: ${known.meaning}.`);
+  return lines;
+}
+
+const CHECK_ADDRESS = 'check the address for mistakes, and send the message again.';
+const OURS = 'nothing is wrong with your message; tell the postmaster named below.';
+
+/** By the status code (RFC 3463 §3). */
+function whatToDo(reply: SmtpReply | undefined, expired: boolean): string {
   const [, subject, detail] = (reply?.enhanced ?? '').split('.');
-  if (subject === '1') return 'What you can do: check the address for mistakes, and send the message again.';
-  if (subject === '2' && detail === '2')
-    return 'What you can do: the mailbox is full; tell the recipient another way, or try later.';
-  if ((subject === '3' && detail === '4') || (subject === '2' && detail === '3')) {
-    return 'What you can do: the message is too large there; send it again in smaller parts.';
-  }
-  if (subject === '7')
-    return 'What you can do: it was refused by a rule there; ask the recipient, by other means, to have it allowed.';
-  if (expired) return 'What you can do: send the message again later, or reach the recipient another way.';
-  return 'What you can do: show this notice to the recipient or to the postmaster named below.';
+  if (subject === '1') return CHECK_ADDRESS;
+  if (subject === '2' && detail === '2') return 'the mailbox is full; tell the recipient another way, or try later.';
+  if ((subject === '3' && detail === '4') || (subject === '2' && detail === '3'))
+    return 'the message is too large there; send it again in smaller parts.';
+  if (subject === '7') return 'it was refused by a rule there; ask the recipient, by other means, to have it allowed.';
+  if (expired) return 'send the message again later, or reach the recipient another way.';
+  return 'show this notice to the recipient or to the postmaster named below.';
 }

@@ -1,4 +1,5 @@
 /** Turns outcomes into the notification that is spooled with them: one for each message and round. */
+import { digestOf } from '../mail/body-digest.ts';
 import type { Notification, SpooledBody, SpooledMessage, SpoolId } from '../mail/spooled.ts';
 import type { Clock } from '../platform/clock.ts';
 import { composeDsn } from './compose.ts';
@@ -40,6 +41,7 @@ export function createNotifier(
           origin: { peer: 'external', ownHops: 0, tenantProof: false },
           messageId: dsn.messageId,
           size: dsn.size,
+          bodySha256: digestOf(dsn.body),
         },
         body: dsn.body,
         action,

@@ -4,9 +4,11 @@ import { stat } from 'node:fs/promises';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest, type RequestOptions } from 'node:https';
 import {
+  type AcceptedTls,
   type CheckReport,
   type ConnectorState,
   type ConnectorTest,
+  type ConnectorTls,
   type Explanation,
   OperationError,
   type Operations,
@@ -32,7 +34,16 @@ import type {
   Refreshed,
   Uploaded,
 } from '../admin/directory-contract.ts';
-import type { ClientsReport, ShadowReport } from '../admin/report-contract.ts';
+import type { Diagnosis } from '../admin/doctor-contract.ts';
+import type { ProbeHistory, ProbeList, ProbeReport } from '../admin/probe-contract.ts';
+import type {
+  ClientsReport,
+  EvidenceVerification,
+  MigrationReport,
+  ShadowReport,
+  TlsExceptions,
+  TlsReport,
+} from '../admin/report-contract.ts';
 import type {
   WaveChange,
   WaveCheck,
@@ -101,8 +112,11 @@ export class HttpOperations implements Operations {
   listConnectors = async () => (await this.#get<{ connectors: ConnectorState[] }>('/connectors')).connectors;
   pauseConnector = (name: string) => this.#post<ConnectorState>(`/connectors/${encodeURIComponent(name)}/pause`);
   resumeConnector = (name: string) => this.#post<ConnectorState>(`/connectors/${encodeURIComponent(name)}/resume`);
+  showConnectorTls = (name: string) => this.#get<ConnectorTls>(`/connectors/${encodeURIComponent(name)}/tls`);
+  acceptTls = (name: string, body: Query) => this.#post<AcceptedTls>(`/connectors/${encodeURIComponent(name)}/accept-tls`, body);
   testConnector = (name: string) => this.#post<ConnectorTest>(`/connectors/${encodeURIComponent(name)}/test`, undefined, TEST);
   trace = (query: Query) => this.#get<Trace>('/trace', query);
+  doctor = (query: Query) => this.#get<Diagnosis>('/doctor', query, TEST);
 
   importDirectory = (files: readonly NamedFile[], options: Query) =>
     this.#postFiles<DirectoryImported>('/directory/import', files, options);
@@ -122,6 +136,13 @@ export class HttpOperations implements Operations {
   switchMx = (name: string, body: Query) => this.#post<MxSwitched>(`/domains/${encodeURIComponent(name)}/mx`, body);
   shadow = (files: readonly NamedFile[], options: Query) => this.#postFiles<ShadowReport>('/shadow', files, options);
   reportClients = (query: Query) => this.#get<ClientsReport>('/report/clients', query);
+  listProbes = () => this.#get<ProbeList>('/probes');
+  runProbe = (name: string) => this.#post<ProbeReport>(`/probes/${encodeURIComponent(name)}/run`, undefined, LONG);
+  probeHistory = (query: Query) => this.#get<ProbeHistory>('/probes/history', query);
+  reportTls = (query: Query) => this.#get<TlsReport>('/report/tls', query, LONG);
+  reportTlsExceptions = (query: Query) => this.#get<TlsExceptions>('/report/tls/exceptions', query, LONG);
+  reportMigration = (query: Query) => this.#get<MigrationReport>('/report/migration', query, LONG);
+  verifyEvidence = (query: Query) => this.#get<EvidenceVerification>('/report/verify', query, LONG);
 
   createWave = (name: string, body: WaveCreation) => this.#post<WaveCreated>(waves(name, 'create'), body);
   listWaves = async () => (await this.#get<{ waves: WaveSummary[] }>('/waves')).waves;
@@ -135,13 +156,13 @@ export class HttpOperations implements Operations {
   reportWave = (name: string) => this.#get<WaveReport>(waves(name, 'report'));
   replayWave = (name: string, query: Query) => this.#get<WaveReplay>(waves(name, 'replay'), query);
 
-  async #get<T>(path: string, query: Query = {}): Promise<T> {
+  async #get<T>(path: string, query: Query = {}, deadline?: number): Promise<T> {
     const parameters = new URLSearchParams();
     for (const [name, value] of Object.entries(query)) {
       for (const one of [value].flat()) if (one !== undefined) parameters.append(name, String(one));
     }
     const search = parameters.size === 0 ? '' : `?${parameters.toString()}`;
-    return (await this.#send('GET', `/api/v1${path}${search}`, undefined)) as T;
+    return (await this.#send('GET', `/api/v1${path}${search}`, undefined, deadline)) as T;
   }
 
   async #post<T>(path: string, body?: object, deadline?: number): Promise<T> {

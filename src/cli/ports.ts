@@ -3,6 +3,19 @@ import type { CheckReport, Operations } from '../admin/contract.ts';
 import type { FileFinding } from '../admin/directory-contract.ts';
 import type { EventRecord } from '../mail/event.ts';
 
+/** What `smtp-check` is to look at; times in milliseconds. */
+export interface SmtpCheckRequest {
+  /** A host, or a domain whose exchangers are meant; absent: the hosts of the connector. */
+  readonly target?: { readonly host: string; readonly port: number } | { readonly mx: string };
+  readonly connector?: string;
+  readonly helo?: string;
+  readonly names: readonly string[];
+  readonly envelope?: { readonly from: string; readonly to: string };
+  readonly implicitTls: boolean;
+  readonly ip?: 4 | 6 | 'any';
+  readonly patience: number;
+}
+
 /** All that commands need to know of the settings. */
 export interface CliSettings {
   /** Absolute path. */
@@ -33,6 +46,30 @@ export interface CliPorts<S extends CliSettings = CliSettings> {
   run(settingsFile: string): Promise<number>;
   /** `bridgehead demo ARGS`: reads its own arguments. */
   demo(args: readonly string[]): Promise<number>;
+  /** Looks at servers, without mail. `mustLoad`: settings with mistakes end it. Rejects where there is nothing to look at. */
+  smtpCheck(
+    settingsFile: string,
+    request: SmtpCheckRequest,
+    mustLoad: boolean,
+  ): Promise<
+    | { readonly ok: true; readonly checked: readonly { readonly ok: boolean; readonly report: object; readonly text: string }[] }
+    | { readonly ok: false; readonly mistakes: Readonly<Findings> }
+  >;
+  /** Reads a message's Received fields. `trust` and the relay-names of the settings are hosts of ours. */
+  readHeaders(
+    settingsFile: string,
+    request: { readonly message: Uint8Array; readonly trust: readonly string[] },
+    mustLoad: boolean,
+  ): Promise<
+    | {
+        readonly ok: true;
+        readonly report: { readonly hops: readonly object[]; readonly 'vouched-encrypted': boolean };
+        readonly text: string;
+        /** Why the relay-names are not known. */
+        readonly note?: string;
+      }
+    | { readonly ok: false; readonly mistakes: Readonly<Findings> }
+  >;
   /** Who types; it stands in histories. */
   readonly user: string;
   /** Why a file is no directory, and must not be sent anywhere as one (a migration batch file has passwords). */

@@ -7,6 +7,7 @@ import {
   queueReroute,
   queueSelection,
 } from '../admin/contract.ts';
+import { adviceLines } from '../mail/reply-advice.ts';
 import { printable } from '../platform/printable.ts';
 import { type Command, EXIT, type Option, text, type Values } from './command.ts';
 import { checked } from './questions.ts';
@@ -97,6 +98,7 @@ export function messageText(message: QueueMessage, now: number): string {
     `  received  ${message.received}, ${agoOf(message.received, now)}, ${octetsOf(message.size)}`,
     `  from      ${message.sender === '' ? '<>' : message.sender}${message.client === null ? '' : `, by [${message.client}] (${message.peer})`}`,
   ];
+  let told = '';
   for (const one of message.recipients) {
     lines.push(`  to        ${one.recipient}`);
     const next = one['next-attempt'] === null ? '' : `, next attempt ${nextOf(one, now)} (${one['next-attempt']})`;
@@ -104,6 +106,11 @@ export function messageText(message: QueueMessage, now: number): string {
       `            ${one.state}${one['held-by'] === null ? '' : ` by ${one['held-by']}`}, ${countOf(one.attempts, 'attempt')}${one.connector === null ? '' : `, connector ${one.connector}`}${next}`,
     );
     if (one['last-reply'] !== null) lines.push(`            ${one['last-reply']}`);
+    const { advice } = one;
+    if (advice != null && JSON.stringify(advice) !== told)
+      for (const line of adviceLines(advice)) lines.push(`              ${line}`);
+    // most often all recipients wait for the same reason
+    if (advice != null) told = JSON.stringify(advice);
   }
   return `${lines.map(printable).join('\n')}\n`;
 }

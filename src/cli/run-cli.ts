@@ -1,19 +1,25 @@
 /** `bridgehead ARGS`: finds the command, reads its arguments, and turns what happened into an exit status (contract.md). */
 import { OperationError, type Refusal } from '../admin/contract.ts';
 import { printable } from '../platform/printable.ts';
+import { advice } from './advice-command.ts';
 import { type Command, EXIT, helpOf, helpOfAll, readArguments, text, UsageError } from './command.ts';
 import { connectorCommands } from './connector-commands.ts';
 import { directoryCommands } from './directory-commands.ts';
+import { doctor } from './doctor-command.ts';
 import { domainCommands } from './domain-commands.ts';
 import { explain } from './explain-command.ts';
+import { headers } from './headers-command.ts';
 import type { CliPorts, CliSettings } from './ports.ts';
+import { probe } from './probe-command.ts';
 import { queueCommands } from './queue-commands.ts';
 import { withOperations } from './reach.ts';
 import { reportCommands } from './report-commands.ts';
 import { check, demo, run } from './settings-commands.ts';
 import { shadow } from './shadow-command.ts';
+import { smtpCheck } from './smtp-check-command.ts';
 import { status } from './status-command.ts';
 import { trace } from './trace-command.ts';
+import { traceVerify } from './trace-verify-command.ts';
 import { waveCommands } from './wave-commands.ts';
 
 const DEFAULT_CONFIG = 'config/bridgehead.yaml';
@@ -30,7 +36,13 @@ const COMMANDS: readonly Command[] = [
   ...queueCommands,
   ...connectorCommands,
   trace,
+  traceVerify,
+  headers,
   ...reportCommands,
+  doctor,
+  smtpCheck,
+  probe,
+  advice,
 ];
 const STATUS: Record<Refusal, number> = { 'not-found': EXIT.no, forbidden: EXIT.no, unavailable: EXIT.no, invalid: EXIT.usage };
 

@@ -33,8 +33,9 @@ const BROKEN: Attempt = {
 
 export const indexesOf = (parts: readonly Part[]): number[] => parts.map((part) => part.recipient.index);
 
-export function transactionOf(message: SpooledMessage, parts: readonly Part[], body: SpooledBody): Transaction {
-  const { id, sender, ret, envid, eightBit, smtputf8, size } = message;
+/** `longer` is what the body has more than the spooled one, octets. */
+export function transactionOf(message: SpooledMessage, parts: readonly Part[], body: SpooledBody, longer = 0): Transaction {
+  const { id, sender, ret, envid, eightBit, smtputf8, size, wireSize, bodySha256 } = message;
   return {
     spoolId: id,
     sender,
@@ -46,8 +47,10 @@ export function transactionOf(message: SpooledMessage, parts: readonly Part[], b
     })),
     eightBit,
     smtputf8,
-    size,
+    size: size + longer,
     body,
+    stuffed: wireSize !== size,
+    ...(bodySha256 === undefined ? undefined : { bodySha256 }),
     ...(ret === undefined ? undefined : { ret }),
     ...(envid === undefined ? undefined : { envid }),
   };

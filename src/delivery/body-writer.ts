@@ -1,5 +1,6 @@
 /** Writes a body in wire form as it is, and ends it with the final dot (design.md D3a). */
 import type { Socket } from 'node:net';
+import { BodyDigest } from '../mail/body-digest.ts';
 import type { SpooledBody } from '../mail/spooled.ts';
 
 /** Bodies up to here leave in one write; longer ones in slices, so that a stuck peer is seen by the block. */
@@ -23,25 +24,30 @@ export function writeEnd(socket: Socket, last: Buffer, before: number, written: 
   socket.uncork();
 }
 
-/** How a stream of a body ended: all but its last octets are written, or it was not whole, or nobody wants it any more. */
-export type Streamed = { readonly last: Buffer; readonly before: number } | 'broken' | 'unwanted';
+/**
+ * How a stream of a body ended: all but its last octets are written, or it was not whole, or nobody wants it any more.
+ * `sha256` is that of the message's body.
+ */
+export type Streamed = { readonly last: Buffer; readonly before: number; readonly sha256: string } | 'broken' | 'unwanted';
 
 /** Writes all but the last chunk, one block after the other as the socket takes them. Never rejects. */
 export async function streamBody(
   socket: Socket,
-  body: SpooledBody,
+  { body, stuffed }: { readonly body: SpooledBody; readonly stuffed: boolean },
   wanted: () => boolean,
   progress: () => void,
 ): Promise<Streamed> {
   let sent = 0;
   let last: Buffer = Buffer.alloc(0);
   let before = LF;
+  const digest = new BodyDigest();
   try {
     for await (const chunk of body.bytes === undefined ? body.chunks() : slices(body.bytes)) {
       if (!wanted()) return 'unwanted';
       if (chunk.length === 0) continue;
       sent += chunk.length;
       if (sent > body.length) return 'broken';
+      digest.take(chunk, stuffed);
       // one chunk behind, so that the end leaves together with the dot, and only once all octets are there
       const flowing = last.length === 0 || socket.write(last);
       before = last.at(-1) ?? LF;
@@ -54,7 +60,7 @@ export async function streamBody(
   }
   if (!wanted()) return 'unwanted';
   // a message that ends short would be taken as whole (reliability.md 3)
-  return sent === body.length ? { last, before } : 'broken';
+  return sent === body.length ? { last, before, sha256: digest.hex() } : 'broken';
 }
 
 /** Resolves when the socket takes more, or is gone. */

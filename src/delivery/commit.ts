@@ -1,4 +1,5 @@
 /** Makes ledgers durable, with the notifications they owe. */
+import type { SenderAuthentication } from '../mail/authentication.ts';
 import type { Notification, SpooledBody, SpooledMessage, SpoolId } from '../mail/spooled.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/logger.ts';
@@ -40,7 +41,7 @@ export class Commits {
    * Resolves `true` once the ledger is durable. While the store refuses it, tries again with the message still claimed:
    * letting go would deliver it again and again. `false` only after `stop`. A crash before it is durable repeats the attempt.
    */
-  async commit(message: SpooledMessage, ledger: Ledger): Promise<boolean> {
+  async commit(message: SpooledMessage, ledger: Ledger, authentication?: SenderAuthentication): Promise<boolean> {
     this.pending += 1;
     try {
       const notifications = ledger.notables.length === 0 ? undefined : await this.#notify(message, ledger);
@@ -48,6 +49,7 @@ export class Commits {
         id: message.id,
         changes: ledger.changes,
         events: ledger.events,
+        ...(authentication === undefined ? undefined : { authentication }),
         ...(ledger.copies.length > 0 ? { copies: ledger.copies } : undefined),
         ...(notifications === undefined ? undefined : { notifications }),
       };

@@ -6,6 +6,7 @@ import type { Connector } from '../mail/route.ts';
 import type { TlsEvidence } from '../mail/tls.ts';
 import type { NextHostFinder } from './next-hosts.ts';
 import type { SessionOpener } from './session.ts';
+import type { SmtpConnection } from './smtp-connection.ts';
 
 export interface ConnectorTest {
   readonly connector: string;
@@ -16,6 +17,9 @@ export interface ConnectorTest {
   readonly reply: string | null;
   readonly tls: TlsEvidence | null;
   readonly problem: string | null;
+  /** The 220 line, and the EHLO keywords that the relay knows; where a session was opened. */
+  readonly greeting?: string | null;
+  readonly extensions?: readonly string[];
 }
 
 /** Milliseconds for a whole test: somebody waits for the answer, and mail's own patience with a greeting is longer. */
@@ -84,10 +88,29 @@ async function tryAll(connector: Connector, finder: NextHostFinder, opener: Sess
       last = { ...nothing, host, reply: formatReply(session.reply), tls: session.tls, problem: session.reply.text };
       continue;
     }
-    session.connection.close();
-    return { ...nothing, ok: true, host, tls: session.tls };
+    const { connection } = session;
+    connection.close();
+    return {
+      ...nothing,
+      ok: true,
+      host,
+      tls: session.tls,
+      greeting: connection.greeting ?? null,
+      extensions: extensionsOf(connection),
+    };
   }
   return last;
+}
+
+function extensionsOf({ pipelining, eightBitMime, dsn, smtputf8, sizeOffered, maxSize }: SmtpConnection): string[] {
+  const offered: [boolean, string][] = [
+    [pipelining, 'PIPELINING'],
+    [eightBitMime, '8BITMIME'],
+    [dsn, 'DSN'],
+    [smtputf8, 'SMTPUTF8'],
+    [sizeOffered, `SIZE ${maxSize}`],
+  ];
+  return offered.flatMap(([isOffered, keyword]) => (isOffered ? [keyword] : []));
 }
 
 async function testMaildir(nothing: ConnectorTest, path: string): Promise<ConnectorTest> {

@@ -9,10 +9,12 @@ import { Commits } from './commit.ts';
 import { type Lane, Lanes, type Waiting } from './lanes.ts';
 import { type Moment, openLedger } from './ledger.ts';
 import { stopConnector } from './mass-refusal.ts';
+import { headerEdits, withEdits } from './outgoing-header.ts';
 import { Parking } from './parking.ts';
 import { isDue, isPending, type Part, plan, type Turn } from './plan.ts';
-import type { Control, DeliverySettings, DueMail, Grace, Notifying, Routing } from './ports.ts';
+import type { Authentication, Control, DeliverySettings, DueMail, Grace, Notifying, Routing } from './ports.ts';
 import { retryDelay } from './retry-schedule.ts';
+import { SenderChecks } from './sender-checks.ts';
 import { enterStep } from './steps.ts';
 import type { Transport } from './transaction.ts';
 
@@ -22,6 +24,7 @@ export interface DispatchDeps {
   readonly notifying: Notifying;
   readonly control: Control;
   readonly grace?: Grace;
+  readonly authentication?: Authentication;
   readonly transport: Transport;
   readonly clock: Clock;
   readonly log: Log;
@@ -61,6 +64,8 @@ const TURN_AWAY_PAUSE_MS = 400;
 const OWN_HOP_RETRY_MS = 600_000;
 const INTERNET_HOP_RETRY_MS = 3_600_000;
 const STALLED_MS = 60_000;
+/** Corrupt messages that are remembered for `status`; the log has all. */
+const MAX_CORRUPT = 1000;
 
 export class Dispatch {
   readonly lanes = new Lanes();
@@ -74,11 +79,14 @@ export class Dispatch {
   active = 0;
   /** Called when the last transaction or settlement under way has ended. */
   onQuiet: (() => void) | undefined;
+  /** Messages whose body changed in the spool: they are put off until they expire, and nobody gets them. */
+  readonly corrupt = new Set<SpoolId>();
   /** Ids held by us, for a spool that keeps no list of them. */
   readonly held = new Set<SpoolId>();
   readonly #deps: DispatchDeps;
   /** Lanes with waiting mail that had a slot, while the relay as a whole had none. */
   readonly #blocked = new Set<Lane>();
+  readonly #senderChecks: SenderChecks | undefined;
 
   constructor(settings: DeliverySettings, deps: DispatchDeps) {
     this.settings = settings;
@@ -89,6 +97,18 @@ export class Dispatch {
       deps.due.release(id);
       if (retryAt !== undefined) deps.wakeBy(retryAt);
     }, deps.wakeBy);
+    const { authentication, due, log, clock } = deps;
+    this.#senderChecks =
+      authentication &&
+      new SenderChecks({
+        authentication,
+        due,
+        log,
+        isStopped: () => this.stopped,
+        keep: (message, found) => this.commits.commit(message, openLedger(), found),
+        takeUp: (id, share) => void this.take(id, share),
+        stall: (id, share) => this.claims.stall(id, share, clock.now() + STALLED_MS),
+      });
   }
 
   /** Nothing new may be taken on: the store is behind. */
@@ -110,6 +130,8 @@ export class Dispatch {
   take(id: SpoolId, share?: readonly number[], turn?: LaneTurn): boolean {
     try {
       const message = this.#deps.due.load(id);
+      // before a route: what a lane calls up has one
+      if (message !== undefined && turn === undefined && this.#senderChecks?.begins(message, share) === true) return true;
       if (message !== undefined && this.#sort(message, share, turn)) return true;
       this.claims.finish(id, share);
     } catch (error) {
@@ -272,10 +294,17 @@ export class Dispatch {
     const started = clock.monotonic();
     let attempts: readonly Attempt[] = [];
     try {
-      attempts = await transport.deliver(lane.connector, lane.destination, transactionOf(message, parts, due.body(message)));
+      // the domain of this mail, not that of the first in this lane: after a reload its TLS may be another
+      const domain = parts[0]?.leg.address.domain ?? lane.destination;
+      const body = due.body(message);
+      const edits = headerEdits(message, this.settings);
+      const edited = edits === undefined ? undefined : await withEdits(body, edits);
+      const transaction = transactionOf(message, parts, edited?.body ?? body, edited?.longer);
+      attempts = await transport.deliver(lane.connector, domain, transaction);
     } catch (error) {
       log.error({ err: error, spoolId: message.id, lane: lane.key }, 'attempt failed inside the relay');
     }
+    if (attempts[0]?.corrupt === true) this.#noteCorrupt(message.id, lane);
     lane.active -= 1;
     this.active -= 1;
     this.#observe(lane, attempts, started);
@@ -291,6 +320,11 @@ export class Dispatch {
     if (await commit) this.claims.finish(message.id, task.share, ledger.retryAt);
     if (lane.parked.size > 0 && lane.down === undefined && !this.isClosed(lane)) void this.parking.wake(lane, BATCH);
     this.#ended();
+  }
+
+  #noteCorrupt(spoolId: SpoolId, lane: Lane): void {
+    this.#deps.log.error({ spoolId, lane: lane.key }, 'the body of a spooled message changed, not delivered');
+    if (this.corrupt.size < MAX_CORRUPT) this.corrupt.add(spoolId);
   }
 
   #observe(lane: Lane, attempts: readonly Attempt[], started: number): void {

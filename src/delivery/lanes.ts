@@ -1,5 +1,5 @@
 /**
- * A lane is one next hop: a connector, and for delivery by MX the domain. It holds who waits there, how many transactions
+ * A lane is one next hop: a connector, and for delivery by MX the domain; domains with TLS of their own have one each. It holds who waits there, how many transactions
  * run, and whether the hop is known to be down. Lanes know nothing of each other: a dead one delays no other.
  */
 
@@ -9,6 +9,7 @@ import { formatReply, type SmtpReply } from '../mail/reply.ts';
 import type { Connector, Leg } from '../mail/route.ts';
 import type { SpoolId } from '../mail/spooled.ts';
 import type { TlsEvidence } from '../mail/tls.ts';
+import { tlsDestinationOf } from '../mail/tls-policy.ts';
 import { MassRefusal } from './mass-refusal.ts';
 import { kindOf } from './outcome-table.ts';
 import type { Closed } from './settle.ts';
@@ -47,7 +48,7 @@ const GROW_EVERY_MS = 60_000;
 const MAX_PARKED = 200_000;
 
 /** A queue without shifting: taking the first costs the same however many wait. */
-class Queue<T> {
+export class Queue<T> {
   #items: T[] = [];
   #head = 0;
   get length(): number {
@@ -237,13 +238,20 @@ function sighting(attempt: Attempt, now: number): Sighting {
   return attempt.remoteMta === undefined ? seen : { ...seen, remoteMta: attempt.remoteMta };
 }
 
+/** Mail of two TLS policies is never in one transaction, for it is never in one lane. */
+function laneKey(connector: Connector, domain: Domain): string {
+  if (connector.nextHop.kind === 'mx') return `${connector.name} ${domain}`;
+  const destination = tlsDestinationOf(connector, domain);
+  return destination === undefined ? connector.name : `${connector.name} ${destination.pattern}`;
+}
+
 /** Lanes by name; those long idle are forgotten, so that mail to many domains leaves nothing behind. */
 export class Lanes {
   readonly #lanes = new Map<string, Lane>();
 
   of(leg: Leg): Lane {
     const { connector } = leg;
-    const key = connector.nextHop.kind === 'mx' ? `${connector.name} ${leg.address.domain}` : connector.name;
+    const key = laneKey(connector, leg.address.domain);
     let lane = this.#lanes.get(key);
     if (lane === undefined) {
       if (this.#lanes.size >= 5000) this.#forgetIdle();

@@ -3,6 +3,7 @@
  * (RFC 5321 §3.3, RFC 2033 §4.2). With PIPELINING the whole envelope leaves in one write (RFC 2920).
  */
 import type { Outcome } from '../mail/attempt.ts';
+import { digestOf } from '../mail/body-digest.ts';
 import { reply, type SmtpReply } from '../mail/reply.ts';
 import { SLICE, streamBody, writeEnd } from './body-writer.ts';
 import { mailCommand, rcptCommand } from './envelope-commands.ts';
@@ -18,6 +19,10 @@ export interface ExchangeReport {
   readonly answered: boolean;
   /** The end of DATA was refused for good with several recipients, who share this outcome: which one is meant is not known (C4). */
   readonly refusedTogether: Outcome | undefined;
+  /** SHA-256 of the body, where all of it was handed to the socket. */
+  readonly bodySha256?: string;
+  /** The spooled body is not the one that was accepted; it was not let through. */
+  readonly corrupt?: true;
 }
 
 const RESET = 0;
@@ -31,6 +36,14 @@ type Step = 0 | 1 | 2 | 3 | 4 | 5 | 6;
 const WAITING_FOR = ['RSET', 'MAIL FROM', 'RCPT TO', 'DATA', 'sending the message', 'the end of DATA', 'an empty DATA'] as const;
 
 const LF = 10;
+
+export const UNREADABLE = reply(451, '4.3.0', 'the message could not be read whole from the spool');
+/** Mail that changed while it lay here is not the sender's any more. */
+export const CORRUPT = reply(
+  451,
+  '4.3.0',
+  'the message in the spool is not the one that was accepted: SHA-256 of its body differs',
+);
 
 export class MailExchange implements Exchange {
   readonly #connection: SmtpConnection;
@@ -48,6 +61,8 @@ export class MailExchange implements Exchange {
   #mailRefusal: SmtpReply | undefined;
   /** The kernel has all octets, the final dot too: from here on the peer may have the message (RFC 1047). */
   #dotLeft = false;
+  #bodySha256: string | undefined;
+  #corrupt = false;
 
   constructor(connection: SmtpConnection, host: string, transaction: Transaction, done: (report: ExchangeReport) => void) {
     this.#connection = connection;
@@ -175,16 +190,25 @@ export class MailExchange implements Exchange {
     }
     this.#next = 0;
     this.#step = BODY;
-    const { bytes, length } = this.#transaction.body;
+    const { body, stuffed } = this.#transaction;
+    const { bytes, length } = body;
     this.#wait(connection.deadlines.block);
     if (bytes === undefined || bytes.length !== length || length > SLICE) {
       void this.#stream();
       return;
     }
-    this.#end(bytes, LF);
+    this.#end(bytes, LF, digestOf(bytes, stuffed));
   }
 
-  #end(last: Buffer, before: number): void {
+  /** The rest and the final dot, unless the body is not the one that was accepted: then nobody gets it. */
+  #end(last: Buffer, before: number, sha256: string): void {
+    const expected = this.#transaction.bodySha256;
+    if (expected !== undefined && sha256 !== expected) {
+      this.#corrupt = true;
+      this.#unfit(CORRUPT);
+      return;
+    }
+    this.#bodySha256 = sha256;
     this.#step = END;
     this.#wait(this.#connection.deadlines.final);
     writeEnd(this.#connection._socket, last, before, this.#onDotWritten);
@@ -198,18 +222,22 @@ export class MailExchange implements Exchange {
     const connection = this.#connection;
     const streamed = await streamBody(
       connection._socket,
-      this.#transaction.body,
+      this.#transaction,
       () => this.#step === BODY, // not answered or lost meanwhile
       () => this.#wait(connection.deadlines.block),
     );
     if (streamed === 'unwanted') return;
     if (streamed === 'broken') {
-      const unreadable = 'the message could not be read whole from the spool';
-      this.#settleRest({ kind: 'deferred', reply: reply(451, '4.3.0', unreadable), cause: 'answer' });
-      connection.abort({ code: 'ESPOOL', message: unreadable });
+      this.#unfit(UNREADABLE);
       return;
     }
-    this.#end(streamed.last, streamed.before);
+    this.#end(streamed.last, streamed.before, streamed.sha256);
+  }
+
+  /** Without its final dot the peer takes nothing of what it has got so far. */
+  #unfit(why: SmtpReply): void {
+    this.#settleRest({ kind: 'deferred', reply: why, cause: 'answer' });
+    this.#connection.abort({ code: 'ESPOOL', message: why.text });
   }
 
   /** The peer answers while we send: it has made up its mind, and where its commands begin again is not known. */
@@ -282,6 +310,8 @@ export class MailExchange implements Exchange {
       outcomes: this.#outcomes as Outcome[],
       answered: this.#answered,
       refusedTogether: this.#refusedTogether,
+      ...(this.#bodySha256 === undefined ? undefined : { bodySha256: this.#bodySha256 }),
+      ...(this.#corrupt ? { corrupt: true as const } : undefined),
     });
   }
 

@@ -8,17 +8,21 @@ import { randomBytes } from 'node:crypto';
 import { type FileHandle, link, open, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Mailbox } from '../mail/address.ts';
-import type { Attempt, Outcome } from '../mail/attempt.ts';
+import type { Attempt } from '../mail/attempt.ts';
+import { BodyDigest } from '../mail/body-digest.ts';
 import { formatReversePath, type ReversePath } from '../mail/envelope.ts';
 import { reply } from '../mail/reply.ts';
 import type { SpooledBody } from '../mail/spooled.ts';
 import type { TlsEvidence } from '../mail/tls.ts';
 import type { Clock } from '../platform/clock.ts';
 import { DirectorySync, makeDirectory } from '../platform/files.ts';
+import { CORRUPT, UNREADABLE } from './mail-exchange.ts';
 import type { Transaction } from './transaction.ts';
 import { WireDecoder } from './wire-decoder.ts';
 
 const NOT_TRIED: TlsEvidence = { result: 'not-tried' };
+
+type Stored = Pick<Attempt, 'outcome' | 'bodySha256' | 'corrupt'>;
 
 export class MaildirTransport {
   readonly #hostname: string;
@@ -36,35 +40,36 @@ export class MaildirTransport {
     const attempts: Attempt[] = [];
     for (const { address } of transaction.recipients) {
       const started = this.#clock.monotonic();
-      const outcome = await this.#store(folder, transaction, address);
+      const stored = await this.#store(folder, transaction, address);
       const durationMs = Math.round(this.#clock.monotonic() - started);
-      attempts.push({ outcome, tls: NOT_TRIED, durationMs, dsnPassedOn: false, finalDelivery: true });
+      attempts.push({ ...stored, tls: NOT_TRIED, durationMs, dsnPassedOn: false, finalDelivery: true });
     }
     return attempts;
   }
 
-  async #store(folder: string, { sender, body }: Transaction, recipient: Mailbox): Promise<Outcome> {
+  async #store(folder: string, transaction: Transaction, recipient: Mailbox): Promise<Stored> {
     const file = this.#uniqueName();
     const draft = join(folder, 'tmp', file);
     try {
       const arrivals = this.#arrivals(folder);
-      if (!(await writeDraft(draft, sender, recipient, body))) {
+      const bodySha256 = await writeDraft(draft, transaction, recipient);
+      if (bodySha256 === undefined) {
         await unlink(draft);
-        return {
-          kind: 'deferred',
-          reply: reply(451, '4.3.0', 'the message could not be read whole from the spool'),
-          cause: 'answer',
-        };
+        return { outcome: { kind: 'deferred', reply: UNREADABLE, cause: 'answer' } };
+      }
+      if (transaction.bodySha256 !== undefined && transaction.bodySha256 !== bodySha256) {
+        await unlink(draft);
+        return { outcome: { kind: 'deferred', reply: CORRUPT, cause: 'answer' }, corrupt: true };
       }
       // a crash before this line leaves a file in tmp/ that no reader sees; unlike rename, link replaces no file
       await link(draft, join(folder, 'new', file));
       await arrivals.sync();
       await unlink(draft).catch(() => {}); // the message is there all the same; readers clear tmp/ of what is old
-      return { kind: 'relayed', reply: reply(250, '2.0.0', `stored as ${file}`) };
+      return { outcome: { kind: 'relayed', reply: reply(250, '2.0.0', `stored as ${file}`) }, bodySha256 };
     } catch (error) {
       this.#folders.delete(folder); // it may be gone: the next message makes it anew
       await unlink(draft).catch(() => {});
-      return { kind: 'deferred', reply: diskReply(error as NodeJS.ErrnoException), cause: 'connection' };
+      return { outcome: { kind: 'deferred', reply: diskReply(error as NodeJS.ErrnoException), cause: 'connection' } };
     }
   }
 
@@ -86,30 +91,37 @@ export class MaildirTransport {
   }
 }
 
-/** Writes and syncs; `false` where the body ends short. */
-async function writeDraft(path: string, sender: ReversePath, recipient: Mailbox, body: SpooledBody): Promise<boolean> {
+/** Writes and syncs. Answers the SHA-256 of the message's body; `undefined` where it ends short. */
+async function writeDraft(
+  path: string,
+  { sender, body, stuffed }: { readonly sender: ReversePath; readonly body: SpooledBody; readonly stuffed: boolean },
+  recipient: Mailbox,
+): Promise<string | undefined> {
   const file = await open(path, 'wx', 0o600);
   try {
     await file.write(Buffer.from(`Return-Path: <${formatReversePath(sender)}>\nDelivered-To: ${recipient.address}\n`));
-    const octets = await writeBody(file, body);
-    if (octets !== body.length) return false;
+    const digest = new BodyDigest();
+    const octets = await writeBody(file, body, (chunk) => digest.take(chunk, stuffed));
+    if (octets !== body.length) return undefined;
     await file.sync();
-    return true;
+    return digest.hex();
   } finally {
     await file.close();
   }
 }
 
-async function writeBody(file: FileHandle, body: SpooledBody): Promise<number> {
+async function writeBody(file: FileHandle, body: SpooledBody, seen: (chunk: Buffer) => void): Promise<number> {
   const decoder = new WireDecoder();
   let octets = 0;
   if (body.bytes !== undefined) {
     octets = body.bytes.length;
+    seen(body.bytes);
     await writeAll(file, decoder.decode(body.bytes));
   } else {
     try {
       for await (const chunk of body.chunks()) {
         octets += chunk.length;
+        seen(chunk);
         await writeAll(file, decoder.decode(chunk));
       }
     } catch (error) {

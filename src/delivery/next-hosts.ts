@@ -2,6 +2,7 @@
 import { isIP } from 'node:net';
 import type { Outcome } from '../mail/attempt.ts';
 import type { Connector } from '../mail/route.ts';
+import { tlsDestinationOf, tlsFor } from '../mail/tls-policy.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { MailHost, MailResolver } from './mx.ts';
 import type { Pool, Target } from './pool.ts';
@@ -39,11 +40,12 @@ export class NextHostFinder {
 
   /** Without a promise where the answer is at hand. */
   find(connector: Connector, destination: string): NextHosts | Promise<NextHosts> {
-    const key = connector.nextHop.kind === 'mx' ? destination : '';
+    // domains that go to the same hosts have the same targets, but where their TLS differs
+    const key = connector.nextHop.kind === 'mx' ? destination : (tlsDestinationOf(connector, destination)?.pattern ?? '');
     const known = this.#connectors.get(connector)?.get(key);
     const now = this.#clock.monotonic();
     if (known !== undefined && known.until > now) return this.#ordered(connector, known.next, now);
-    return this.#lookUp(connector, key).then((next) => this.#ordered(connector, next, this.#clock.monotonic()));
+    return this.#lookUp(connector, key, destination).then((next) => this.#ordered(connector, next, this.#clock.monotonic()));
   }
 
   /** `balance` begins one further each time; hosts that took no connection of late come last. */
@@ -61,11 +63,11 @@ export class NextHostFinder {
     return targets === next.targets ? next : { targets };
   }
 
-  #lookUp(connector: Connector, key: string): Promise<NextHosts> {
+  #lookUp(connector: Connector, key: string, domain: string): Promise<NextHosts> {
     const pending = entry(this.#pending, connector);
     const waiting = pending.get(key);
     if (waiting !== undefined) return waiting;
-    const found = this.#resolve(connector, key).then((next) => {
+    const found = this.#resolve(connector, domain).then((next) => {
       pending.delete(key);
       // a failure of DNS is asked again by the next message, which comes at the pace of the retry schedule
       if ('targets' in next || next.outcome.kind === 'failed') {
@@ -85,48 +87,47 @@ export class NextHostFinder {
       case 'mx': {
         const resolution = await this.#resolver.exchangers(domain, ip);
         if ('outcome' in resolution) return resolution;
-        return { targets: this.#targets(connector, 'smtp', resolution.hosts, this.#mxPort) };
+        return { targets: this.#targets(connector, domain, 'smtp', resolution.hosts, this.#mxPort) };
       }
       case 'smart-hosts': {
         const resolutions = await Promise.all(nextHop.hosts.map(({ host }) => this.#resolver.host(host, ip)));
         const targets = resolutions.flatMap((resolution, i) =>
-          'hosts' in resolution ? this.#targets(connector, 'smtp', resolution.hosts, nextHop.hosts[i]?.port ?? 25) : [],
+          'hosts' in resolution ? this.#targets(connector, domain, 'smtp', resolution.hosts, nextHop.hosts[i]?.port ?? 25) : [],
         );
         const lack = resolutions.find((resolution) => 'outcome' in resolution);
         return targets.length === 0 && lack !== undefined ? lack : { targets };
       }
       case 'lmtp': {
         const { endpoint } = nextHop;
-        if ('unix' in endpoint) return { targets: [this.#target(connector, 'lmtp', endpoint.unix, endpoint)] };
+        if ('unix' in endpoint) return { targets: [this.#target(connector, domain, 'lmtp', endpoint.unix, endpoint)] };
         const resolution = await this.#resolver.host(endpoint.host, ip);
         if ('outcome' in resolution) return resolution;
-        return { targets: this.#targets(connector, 'lmtp', resolution.hosts, endpoint.port) };
+        return { targets: this.#targets(connector, domain, 'lmtp', resolution.hosts, endpoint.port) };
       }
       case 'maildir':
         return { targets: [] };
     }
   }
 
-  #targets(connector: Connector, protocol: 'smtp' | 'lmtp', hosts: readonly MailHost[], port: number): Target[] {
+  #targets(connector: Connector, domain: string, protocol: 'smtp' | 'lmtp', hosts: readonly MailHost[], port: number): Target[] {
     // a socket bound to an address of one family reaches only that family
     const family = connector.sourceAddress === undefined ? 0 : isIP(connector.sourceAddress);
     return hosts
       .flatMap(({ name, addresses }) =>
         addresses
           .filter((address) => family === 0 || isIP(address) === family)
-          .map((address) => this.#target(connector, protocol, name, { address, port })),
+          .map((address) => this.#target(connector, domain, protocol, name, { address, port })),
       )
       .slice(0, MOST_TARGETS);
   }
 
-  #target(connector: Connector, protocol: 'smtp' | 'lmtp', name: string, endpoint: Target['endpoint']): Target {
+  #target(connector: Connector, domain: string, protocol: 'smtp' | 'lmtp', name: string, endpoint: Target['endpoint']): Target {
     return this.#pool.target({
       protocol,
       connector: connector.name,
       name,
       endpoint,
-      // a unix socket never leaves this machine
-      tls: 'unix' in endpoint ? { mode: 'none', profile: connector.tls.profile } : connector.tls,
+      tls: tlsFor({ connector, domain, host: name, isLocal: 'unix' in endpoint }),
       helo: connector.helo ?? this.#hostname,
       sourceAddress: connector.sourceAddress,
     });

@@ -2,10 +2,11 @@
  * The places we connect to, what we remember of each, and the connections kept open there. One timer watches every
  * deadline and every idle connection, so that a message costs none.
  */
-
+import type { SecureContext } from 'node:tls';
 import type { RemoteMta } from '../mail/attempt.ts';
-import type { HostPort, TlsPolicy } from '../mail/route.ts';
+import type { HostPort } from '../mail/route.ts';
 import type { LadderStep, TlsEvidence } from '../mail/tls.ts';
+import type { TlsDecision } from '../mail/tls-policy.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { TlsFacts } from '../platform/tls-facts.ts';
 import type { Deadlines, Waiting } from './deadlines.ts';
@@ -20,7 +21,7 @@ export interface Target {
   readonly name: string;
   readonly endpoint: { readonly address: string; readonly port: number } | { readonly unix: string };
   readonly remoteMta: RemoteMta;
-  readonly tls: TlsPolicy;
+  readonly tls: TlsDecision;
   readonly helo: string;
   readonly sourceAddress: string | undefined;
   /** Kept connections, the last used one at the end. */
@@ -29,8 +30,15 @@ export interface Target {
   downUntil: number;
   /** Handshakes that failed, so that each message does not repeat them. */
   remembered: { readonly steps: readonly LadderStep[]; readonly rung: Rung; readonly until: number } | undefined;
-  /** A TLS session to resume on this rung, with the facts of its full handshake: a resumed one shows no certificate. */
-  ticket: { readonly session: Buffer; readonly rung: Rung; readonly facts: TlsFacts } | undefined;
+  /**
+   * A TLS session to resume on this rung, with the context (our certificate) and the facts of its full handshake: a
+   * resumed one shows no certificate, on either side.
+   */
+  ticket:
+    | { readonly session: Buffer; readonly rung: Rung; readonly context: SecureContext; readonly facts: TlsFacts }
+    | undefined;
+  /** Milliseconds since the epoch: until then no session is resumed, for a handshake that did so failed. */
+  resumeAgainAt: number;
 }
 
 /** A connection that is ready for mail. */
@@ -68,7 +76,7 @@ export const POOL_LIMITS: PoolLimits = {
 };
 
 /** What makes a target, but for the state we keep of it. */
-export type TargetIdentity = Omit<Target, 'idle' | 'downUntil' | 'remembered' | 'ticket' | 'remoteMta'>;
+export type TargetIdentity = Omit<Target, 'idle' | 'downUntil' | 'remembered' | 'ticket' | 'resumeAgainAt' | 'remoteMta'>;
 
 export class Pool {
   readonly limits: PoolLimits;
@@ -90,12 +98,21 @@ export class Pool {
   /** The one target of this identity. */
   target(identity: TargetIdentity): Target {
     const { protocol, connector, name, endpoint, tls, helo, sourceAddress } = identity;
-    const key = JSON.stringify([protocol, connector, name, endpoint, tls, helo, sourceAddress]);
+    // where a policy stands changes nothing of what it says
+    const key = JSON.stringify([protocol, connector, name, endpoint, { ...tls, source: '' }, helo, sourceAddress]);
     const known = this.#targets.get(key);
     if (known !== undefined) return known;
     if (this.#targets.size >= this.limits.targets) this.#forget();
     const remoteMta = 'unix' in endpoint ? { name: endpoint.unix } : { name, address: endpoint.address, port: endpoint.port };
-    const target: Target = { ...identity, remoteMta, idle: [], downUntil: 0, remembered: undefined, ticket: undefined };
+    const target: Target = {
+      ...identity,
+      remoteMta,
+      idle: [],
+      downUntil: 0,
+      remembered: undefined,
+      ticket: undefined,
+      resumeAgainAt: 0,
+    };
     this.#targets.set(key, target);
     return target;
   }
@@ -142,6 +159,15 @@ export class Pool {
     this.#waiting.add(connection);
     connection.once('end', () => this.#unwatch(connection));
     this.#timer ??= setInterval(() => this.#sweep(), this.#tick);
+  }
+
+  /** A connector's own certificate has changed: kept connections end now, those at work when they come back. */
+  retire(connector: string): void {
+    for (const session of this.#sessions) {
+      if (session.target.connector !== connector) continue;
+      session.transactions = this.limits.transactions;
+      for (const idle of session.target.idle.splice(0)) idle.connection.leave();
+    }
   }
 
   #unwatch(connection: SmtpConnection): void {

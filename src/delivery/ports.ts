@@ -2,6 +2,9 @@
 
 import type { Mailbox } from '../mail/address.ts';
 import type { Attempt } from '../mail/attempt.ts';
+import type { SenderAuthentication } from '../mail/authentication.ts';
+import type { PeerClass } from '../mail/peer.ts';
+import type { ProtocolSession, SocketEnds } from '../mail/protocol-session.ts';
 import type { Connector, RouteDecision } from '../mail/route.ts';
 import type { Notification, Settlement, SpooledBody, SpooledMessage, SpooledRecipient, SpoolId } from '../mail/spooled.ts';
 
@@ -59,6 +62,20 @@ export interface Grace {
   until(recipient: Mailbox): number | undefined;
 }
 
+/** Tells who a message is really from (SPF, DKIM, DMARC), once, before its first route; only where the answer matters. */
+export interface Authentication {
+  /** Whether it has to be found out for this message. Quick: it is asked for every message. */
+  needs(message: SpooledMessage): boolean;
+  /** Never rejects, and is always in time. */
+  authenticate(message: SpooledMessage, body: SpooledBody): Promise<SenderAuthentication>;
+}
+
+/** The protocol log, for connectors that keep one. */
+export interface ProtocolLogging {
+  /** `undefined` where this connector keeps none. */
+  open(connector: string, ends: SocketEnds): ProtocolSession | undefined;
+}
+
 export interface DeliverySettings {
   readonly hostname: string;
   /** All our own names: an MX that leads to ourselves is an error (R20). */
@@ -70,4 +87,6 @@ export interface DeliverySettings {
   readonly warnAfter: number;
   /** `host:port` of DNS servers; empty: the system's. */
   readonly dnsServers: readonly string[];
+  /** Peers whose mail gets an Authentication-Results field; absent: nobody's. */
+  readonly addAuthenticationResults?: readonly PeerClass[];
 }

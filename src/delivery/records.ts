@@ -61,6 +61,8 @@ export function recordOf(
   const lostNow = attempt?.outcome.kind === 'deferred' && attempt.outcome.possibleDuplicate === true;
   if (lostNow || (recipient.possibleDuplicate === true && ENDINGS.has(event))) record['possible-duplicate'] = true;
   if (recipient.copyTo !== undefined) record.copy = true;
+  if (message.authentication !== undefined) record.authentication = message.authentication;
+  if (attempt?.bodySha256 !== undefined) record['body-sha256'] = attempt.bodySha256;
   if (attempt !== undefined) record.tls = attempt.tls;
   return record;
 }
@@ -79,6 +81,7 @@ export function dsnRecord(
   const [recipient] = message.envelope.recipients;
   if (recipient !== undefined) record.recipient = recipient.address.address;
   record.size = message.size;
+  if (message.bodySha256 !== undefined) record['body-sha256'] = message.bodySha256;
   record.action = action;
   record['related-spool-id'] = about.id;
   return record;

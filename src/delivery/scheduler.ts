@@ -7,7 +7,7 @@ import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/logger.ts';
 import { Dispatch } from './dispatch.ts';
 import type { Lane, Sighting } from './lanes.ts';
-import type { Control, DeliverySettings, DueMail, Grace, Notifying, Routing } from './ports.ts';
+import type { Authentication, Control, DeliverySettings, DueMail, Grace, Notifying, Routing } from './ports.ts';
 import { recheckHeld, recheckParked } from './recheck.ts';
 import type { Transport } from './transaction.ts';
 
@@ -18,6 +18,8 @@ export interface SchedulerDeps {
   readonly control: Control;
   /** Absent: whoever a server does not know fails at once, however new the mailbox is there. */
   readonly grace?: Grace;
+  /** Absent: mail is what it says it is. */
+  readonly authentication?: Authentication;
   readonly transport: Transport;
   readonly clock: Clock;
   readonly log: Log;
@@ -49,6 +51,8 @@ export interface Scheduler {
   /** Starts nothing new, waits for what is under way, at most `deadline` milliseconds. What is not settled by then is repeated. */
   stop(deadline: number): Promise<void>;
   stats(): LaneStats[];
+  /** Messages that are not delivered, for their body changed in the spool. */
+  corrupt(): SpoolId[];
   reconfigure(settings: DeliverySettings): void;
   /** Tries a lane or a connector (all without a name) at once, whatever its back-off says. */
   retryNow(laneOrConnector?: string): void;
@@ -137,6 +141,12 @@ class QueueRunner implements Scheduler {
 
   stats(): LaneStats[] {
     return Array.from(this.#dispatch.lanes.all(), (lane) => this.#statsOf(lane));
+  }
+
+  corrupt(): SpoolId[] {
+    const { corrupt } = this.#dispatch;
+    for (const id of corrupt) if (this.#deps.due.load(id) === undefined) corrupt.delete(id);
+    return [...corrupt];
   }
 
   #statsOf(lane: Lane): LaneStats {

@@ -1,17 +1,22 @@
 /** Opens a session at a target: connects, greets, and climbs down the ladder of starttls.ts where TLS fails. */
-import { readFile, stat } from 'node:fs/promises';
 import { connect, isIP, type Socket } from 'node:net';
-import { type ConnectionOptions, checkServerIdentity, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
+import type { SecureContext, TLSSocket } from 'node:tls';
 import { formatReply, reply, type SmtpReply } from '../mail/reply.ts';
 import type { LadderStep, TlsEvidence } from '../mail/tls.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/logger.ts';
 import { type TlsFacts, tlsEvidence } from '../platform/tls-facts.ts';
+import { nameError } from './certificate-names.ts';
 import type { Deadlines } from './deadlines.ts';
+import type { TlsSight } from './learned-hop.ts';
+import type { LearnedTls } from './learned-tls.ts';
 import { connectFailure, readReply, sessionFailure } from './network-replies.ts';
 import { formatEndpoint, type Pool, type Session, type Target } from './pool.ts';
+import type { ProtocolLogging } from './ports.ts';
 import { type ConnectionLost, SmtpConnection } from './smtp-connection.ts';
-import { firstRung, judge, type Observed, profileOptions, type Rung, tlsRefusal } from './starttls.ts';
+import { firstRung, judge, type Observed, type Rung, tlsRefusal } from './starttls.ts';
+import type { TlsContexts } from './tls-contexts.ts';
+import { putOff, sightOf } from './tls-sight.ts';
 
 /** No session: why, and what was tried. */
 export interface NotOpened {
@@ -27,6 +32,10 @@ interface Tried {
   readonly connection: SmtpConnection;
   readonly observed: Observed;
   readonly facts: TlsFacts;
+  /** What is learned of it; absent where the connection is gone. */
+  readonly sight?: TlsSight;
+  /** The handshake offered to resume a session. */
+  readonly resuming?: true;
 }
 
 export class SessionOpener {
@@ -34,16 +43,27 @@ export class SessionOpener {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #deadlines: Deadlines;
-  readonly #ca: string[] | undefined;
-  readonly #contexts = new Map<string, { readonly stamp: string; readonly context: SecureContext }>();
+  readonly #contexts: TlsContexts;
+  readonly #learned: Pick<LearnedTls, 'note'> | undefined;
+  readonly #protocolLog: ProtocolLogging | undefined;
 
-  /** `ca`: trust anchors in PEM in place of Node's own. */
-  constructor(pool: Pool, clock: Clock, log: Log, deadlines: Deadlines, ca?: string[]) {
+  /** `learned` is told what each connection shows; absent: nothing is learned. */
+  constructor(
+    pool: Pool,
+    clock: Clock,
+    log: Log,
+    deadlines: Deadlines,
+    contexts: TlsContexts,
+    learned: Pick<LearnedTls, 'note'> | undefined,
+    protocolLog?: ProtocolLogging,
+  ) {
+    this.#protocolLog = protocolLog;
+    this.#contexts = contexts;
+    this.#learned = learned;
     this.#log = log;
     this.#pool = pool;
     this.#clock = clock;
     this.#deadlines = deadlines;
-    this.#ca = ca;
   }
 
   /** Never rejects. */
@@ -55,9 +75,22 @@ export class SessionOpener {
     for (let rung = memory?.rung ?? firstRung(target.tls); ; ) {
       const tried = await this.#attempt(target, rung);
       if ('reply' in tried) return { reply: tried.reply, tls: unsent(ladder) };
-      const { connection, observed, facts } = tried;
+      const { connection, observed, facts, sight } = tried;
       const { step, next } = judge(target.tls, rung, observed);
       ladder.push(step);
+      if (tried.resuming === true && observed.kind === 'failed') {
+        // OpenSSL servers that ask for a certificate and have no session id context break there; TLS itself is not to blame
+        connection.close();
+        target.ticket = undefined;
+        target.resumeAgainAt = now + this.#pool.limits.handshakeMemory;
+        continue;
+      }
+      const worse = sight === undefined ? undefined : this.#note(target, sight, next === 'stop');
+      if (next === 'use' && worse !== undefined) {
+        connection.close();
+        target.ticket = undefined;
+        return { reply: worse, tls: putOff(facts, ladder, worse) };
+      }
       if (next === 'use') {
         if (failures > 0 && memory?.rung !== rung) this.#remember(target, ladder.slice(0, failures), rung);
         return this.#session(target, connection, { ...facts, result: step.result, ladder });
@@ -68,6 +101,12 @@ export class SessionOpener {
       failures = ladder.length;
       rung = next;
     }
+  }
+
+  #note(target: Target, sight: TlsSight, refused: boolean): SmtpReply | undefined {
+    const { connector, name, endpoint, tls } = target;
+    if (tls.mode === 'none' || 'unix' in endpoint) return undefined;
+    return this.#learned?.note(connector, formatEndpoint({ host: name, port: endpoint.port }), tls, sight, refused);
   }
 
   /** The next hour's connections begin where this one ended; the failures stay in their record, marked as remembered. */
@@ -84,16 +123,19 @@ export class SessionOpener {
 
   /** One connection, one offer. */
   async #attempt(target: Target, rung: Rung): Promise<Tried | { readonly reply: SmtpReply }> {
-    const ticket = target.ticket?.rung === rung ? target.ticket : undefined;
-    let tls: ConnectionOptions = {};
+    let ticket = target.ticket?.rung === rung && target.resumeAgainAt <= this.#clock.now() ? target.ticket : undefined;
+    let context: SecureContext | undefined;
+    let named: Error | undefined;
     if (rung !== 'clear') {
       try {
-        tls = await this.#tlsOptions(target, rung, ticket?.session);
+        context = await this.#contexts.of(target.tls, rung);
       } catch (error) {
         const { message } = error as Error;
         return { reply: reply(451, '4.7.5', `the connector's certificate or key cannot be used: ${message.slice(0, 200)}`) };
       }
     }
+    // a session resumed would be that of the certificate before
+    if (ticket?.context !== context) ticket = undefined;
     const socket = await connectSocket(target, this.#deadlines.connect);
     if (typeof socket === 'string') return { reply: connectFailure(place(target), socket) };
     const connection = new SmtpConnection({
@@ -103,22 +145,32 @@ export class SessionOpener {
       helo: target.helo,
       lmtp: target.protocol === 'lmtp',
       clear: rung === 'clear',
-      tls,
+      tls: {
+        ...(context === undefined ? {} : { secureContext: context }),
+        rejectUnauthorized: false, // judged in starttls.ts, so that a refused certificate is in the record too
+        checkServerIdentity: (_host, certificate) => (named = nameError(target.tls.names ?? [target.name], certificate)),
+        ...(ticket === undefined ? {} : { session: ticket.session }),
+      },
       deadlines: this.#deadlines,
       now: () => this.#clock.monotonic(),
+      protocol: this.#protocolLog?.open(target.connector, socket),
       onTlsSession: (session) => {
         // this event may come before the connection counts as secured
-        target.ticket = { session, rung, facts: factsOf(connection._socket as TLSSocket, ticket?.facts) };
+        if (context !== undefined)
+          target.ticket = { session, rung, context, facts: factsOf(connection._socket as TLSSocket, ticket?.facts) };
       },
     });
     this.#pool.watch(connection);
     const lost = await connection.open();
     if (lost === undefined) {
       const facts = connection.secured === undefined ? {} : factsOf(connection.secured, ticket?.facts);
-      return { connection, observed: observe(connection, facts), facts };
+      const observed = observe(connection, facts, named);
+      const sight = this.#learned === undefined ? undefined : sightOf(connection, rung, facts);
+      return { connection, observed, facts, ...(sight === undefined ? {} : { sight }) };
     }
     if (!isTlsFailure(connection, lost)) return { reply: sessionFailure(target.name, connection.openingStage, lost) };
-    return { connection, observed: observeFailure(connection, lost), facts: {} };
+    const resuming = ticket !== undefined && connection.openingStage !== 'STARTTLS';
+    return { connection, observed: observeFailure(connection, lost), facts: {}, ...(resuming ? { resuming } : {}) };
   }
 
   #session(target: Target, connection: SmtpConnection, tls: TlsEvidence): Session {
@@ -132,41 +184,6 @@ export class SessionOpener {
     };
     this.#pool.add(session);
     return session;
-  }
-
-  async #tlsOptions(target: Target, rung: Exclude<Rung, 'clear'>, session: Buffer | undefined): Promise<ConnectionOptions> {
-    const names = target.tls.names ?? [target.name];
-    return {
-      secureContext: await this.#context(target, rung),
-      rejectUnauthorized: false, // judged in starttls.ts, so that a refused certificate is in the record too
-      checkServerIdentity: (_host, certificate) => {
-        let error: Error | undefined;
-        for (const name of names) {
-          error = checkServerIdentity(name, certificate);
-          if (error === undefined) return undefined;
-        }
-        return error;
-      },
-      ...(session === undefined ? {} : { session }),
-    };
-  }
-
-  /** Contexts are costly; they are made anew when a certificate's file changes. */
-  async #context(target: Target, rung: Exclude<Rung, 'clear'>): Promise<SecureContext> {
-    const { certificate, key } = target.tls;
-    const id = JSON.stringify([rung, certificate, key]);
-    const files = certificate === undefined ? [] : [certificate, key ?? certificate];
-    const stamp = (await Promise.all(files.map((file) => stat(file)))).map(({ mtimeMs, size }) => `${mtimeMs}/${size}`).join();
-    const known = this.#contexts.get(id);
-    if (known?.stamp === stamp) return known.context;
-    const [cert, privateKey] = await Promise.all(files.map((file) => readFile(file)));
-    const context = createSecureContext({
-      ...profileOptions(rung),
-      ...(this.#ca === undefined ? {} : { ca: this.#ca }),
-      ...(cert === undefined || privateKey === undefined ? {} : { cert, key: privateKey }),
-    });
-    this.#contexts.set(id, { stamp, context });
-    return context;
   }
 }
 
@@ -194,13 +211,15 @@ function oneLine(wire: string): string {
   return formatReply(readReply(wire));
 }
 
-function observe(connection: SmtpConnection, facts: TlsFacts): Observed {
+/** `named`: what was wrong with its names. */
+function observe(connection: SmtpConnection, facts: TlsFacts, named: Error | undefined): Observed {
   if (connection.secured === undefined) {
     const refusal = connection.starttlsRefusal;
     return refusal === undefined ? { kind: 'clear' } : { kind: 'clear', refusal: oneLine(refusal) };
   }
   const { verified = false, 'verification-error': error } = facts;
-  return { kind: 'secured', verified, ...(error === undefined ? {} : { error }) };
+  const why = error === undefined || named === undefined ? error : `${error}: ${named.message}`;
+  return { kind: 'secured', verified, ...(why === undefined ? {} : { error: why }) };
 }
 
 /**

@@ -7,6 +7,7 @@
 import type { Socket } from 'node:net';
 import type { ConnectionOptions, TLSSocket } from 'node:tls';
 import NodemailerConnection from 'nodemailer/lib/smtp-connection';
+import type { ProtocolSession } from '../mail/protocol-session.ts';
 import type { Deadlines, Waiting } from './deadlines.ts';
 
 /** What we use of nodemailer's connection beyond its published types. A test fails when an upgrade moves one of them. */
@@ -51,6 +52,7 @@ interface NodemailerOptions {
 const Base = NodemailerConnection as unknown as new (options: NodemailerOptions) => NodemailerInternals;
 
 const NEVER = 2 ** 31 - 1; // nodemailer's own timers: ours are finer, by phase
+const MAX_GREETING = 512;
 const MAX_REPLY = 32 * 1024; // RFC 5321 §4.5.3.1.5 allows 512 octets a line; nobody needs more than 60 lines
 const HYPHEN = 45;
 const CR = 13;
@@ -87,6 +89,8 @@ export interface SmtpConnectionOptions {
   readonly tls: ConnectionOptions;
   readonly deadlines: Deadlines;
   readonly now: () => number;
+  /** Where what is said here is written down; absent: nowhere. */
+  readonly protocol?: ProtocolSession | undefined;
   /** A TLS session that can be resumed later. */
   readonly onTlsSession?: (session: Buffer) => void;
 }
@@ -95,6 +99,8 @@ export class SmtpConnection extends Base implements Waiting {
   /** @inheritdoc */
   deadline = 0;
   openingStage: OpeningStage = 'greeting';
+  /** The first line that came: the 220 of a server, as far as it came at once. */
+  greeting: string | undefined;
   /** The answer to STARTTLS where it was not positive. */
   starttlsRefusal: string | undefined;
   /** A transaction was left open in the peer: RSET comes before the next MAIL. */
@@ -113,6 +119,7 @@ export class SmtpConnection extends Base implements Waiting {
   readonly deadlines: Deadlines;
   readonly now: () => number;
   readonly #onTlsSession: ((session: Buffer) => void) | undefined;
+  readonly #protocol: ProtocolSession | undefined;
   #exchange: Exchange | undefined;
   #unread = '';
   #opened: ((lost: ConnectionLost | undefined) => void) | undefined;
@@ -138,6 +145,7 @@ export class SmtpConnection extends Base implements Waiting {
     this.deadlines = options.deadlines;
     this.now = options.now;
     this.#onTlsSession = options.onTlsSession;
+    this.#protocol = options.protocol;
     this.on('error', () => {}); // what went wrong is kept in `lost`
   }
 
@@ -196,6 +204,7 @@ export class SmtpConnection extends Base implements Waiting {
 
   /** Writes command lines. */
   command(lines: string, encoding: 'latin1' | 'utf8' = 'latin1'): void {
+    this.#protocol?.sent(lines);
     this._socket.write(lines, encoding);
   }
 
@@ -221,8 +230,15 @@ export class SmtpConnection extends Base implements Waiting {
   }
 
   override _onData(chunk: Buffer): void {
-    if (this.#exchange === undefined) super._onData(chunk);
-    else this.#read(chunk);
+    this.#protocol?.received(chunk.toString());
+    if (this.#exchange === undefined) {
+      this.greeting ??=
+        chunk
+          .toString('latin1')
+          .split(/[\r\n]/, 1)[0]
+          ?.slice(0, MAX_GREETING) ?? '';
+      super._onData(chunk);
+    } else this.#read(chunk);
   }
 
   /** Cuts the input into replies; several lines of one reply stay together (RFC 5321 §4.2.1). */
@@ -266,6 +282,10 @@ export class SmtpConnection extends Base implements Waiting {
   override _destroy(): void {
     if (this._destroyed) return;
     super._destroy();
+    if (this.#protocol !== undefined) {
+      if (this.lost !== undefined) this.#protocol.note(`${this.lost.code}: ${this.lost.message}`);
+      this.#protocol.end();
+    }
     this.deadline = 0;
     const lost = (this.lost ??= { code: 'ECLOSED', message: 'connection closed by the peer' });
     this.#settleOpening(lost);
@@ -283,6 +303,7 @@ export class SmtpConnection extends Base implements Waiting {
       this.openingStage = 'STARTTLS';
       this.#wait(this.deadlines.handshake);
     }
+    this.#protocol?.sent(command);
     super._sendCommand(command);
   }
 
@@ -299,5 +320,11 @@ export class SmtpConnection extends Base implements Waiting {
     super._upgradeConnection(done);
     const keep = this.#onTlsSession;
     if (keep !== undefined && !this._destroyed) (this._socket as TLSSocket).on('session', keep);
+    const protocol = this.#protocol;
+    if (protocol === undefined || this._destroyed) return;
+    const socket = this._socket as TLSSocket;
+    socket.prependOnceListener('secureConnect', () =>
+      protocol.note(`TLS: ${socket.getProtocol() ?? 'unknown'} with ${socket.getCipher().name}`),
+    );
   }
 }

@@ -117,7 +117,7 @@ export class SmtpTransport {
     return attempt;
   }
 
-  #settled({ outcomes }: ExchangeReport, { connection, target, tls }: Session, started: number): Attempt[] {
+  #settled({ outcomes, bodySha256, corrupt }: ExchangeReport, { connection, target, tls }: Session, started: number): Attempt[] {
     const durationMs = Math.round(this.#clock.monotonic() - started);
     const { remoteMta } = target;
     const { dsn, lmtp } = connection;
@@ -128,6 +128,8 @@ export class SmtpTransport {
       durationMs,
       dsnPassedOn: dsn && outcome.kind === 'relayed',
       finalDelivery: lmtp,
+      ...(bodySha256 === undefined ? undefined : { bodySha256 }),
+      ...(corrupt === undefined ? undefined : { corrupt }),
     }));
   }
 

@@ -24,6 +24,10 @@ export interface Transaction {
   /** Octets, dots unstuffed: the SIZE parameter. */
   readonly size: number;
   readonly body: SpooledBody;
+  /** SHA-256 that the body must have (body-digest.ts); absent where none was kept. */
+  readonly bodySha256?: string;
+  /** Whether a line of the body begins with a stuffed dot. */
+  readonly stuffed: boolean;
 }
 
 /** Carries transactions to next hops. Concurrency per destination is the caller's; connections are kept and reused inside. */

@@ -6,14 +6,16 @@ import type { Log } from '../platform/logger.ts';
 import { CALL_FORWARD_LIMITS, CallForward, type CallForwardLimits, type Verification } from './call-forward.ts';
 import { type ConnectorTest, testConnector } from './connector-test.ts';
 import { DEADLINES, type Deadlines } from './deadlines.ts';
+import type { LearnedTls } from './learned-tls.ts';
 import { MaildirTransport } from './maildir.ts';
 import { MailResolver } from './mx.ts';
 import { NextHostFinder } from './next-hosts.ts';
 import { type Listening, ourselves } from './ourselves.ts';
 import { POOL_LIMITS, Pool, type PoolLimits } from './pool.ts';
-import type { DeliverySettings } from './ports.ts';
+import type { DeliverySettings, ProtocolLogging } from './ports.ts';
 import { SessionOpener } from './session.ts';
 import { SmtpTransport } from './smtp-transport.ts';
+import { TlsContexts } from './tls-contexts.ts';
 import type { Transport } from './transaction.ts';
 
 export interface TransportDeps {
@@ -29,6 +31,10 @@ export interface TransportDeps {
   readonly mxPort?: number;
   /** Trust anchors in PEM, in place of Node's own. */
   readonly ca?: string[];
+  /** Absent: nothing is learned of next hops. */
+  readonly learned?: LearnedTls;
+  /** Absent: no connection is written down. */
+  readonly protocolLog?: ProtocolLogging;
 }
 
 export interface RelayTransport extends Transport {
@@ -37,6 +43,8 @@ export interface RelayTransport extends Transport {
    * longer than `deadline` milliseconds.
    */
   verify(connector: Connector, recipient: Mailbox, deadline: number): Verification | Promise<Verification>;
+  /** The certificate of this connector has changed: connections that were made with the one before end soon. */
+  retire(connector: string): void;
   /** Opens a session as mail would and leaves without mail. Never rejects. */
   test(connector: Connector): Promise<ConnectorTest>;
 }
@@ -55,7 +63,7 @@ export function createTransport(
     random: deps.random ?? Math.random,
   });
   const finder = new NextHostFinder(resolver, pool, clock, settings.hostname, mxPort);
-  const opener = new SessionOpener(pool, clock, deps.log, deadlines, deps.ca);
+  const opener = new SessionOpener(pool, clock, deps.log, deadlines, new TlsContexts(deps.ca), deps.learned, deps.protocolLog);
   const smtp = new SmtpTransport(finder, pool, opener, clock);
   const maildir = new MaildirTransport(settings.hostname, clock);
   const callForward = new CallForward(finder, pool, opener, clock, { ...CALL_FORWARD_LIMITS, ...deps.callForward });
@@ -65,6 +73,7 @@ export function createTransport(
         ? maildir.deliver(connector.nextHop.path, transaction)
         : smtp.deliver(connector, destination, transaction),
     verify: (connector, recipient, deadline) => callForward.verify(connector, recipient, deadline),
+    retire: (connector) => pool.retire(connector),
     test: (connector) => testConnector(connector, finder, opener),
     close: (deadline) => pool.close(deadline),
   };

@@ -2,7 +2,7 @@
  * Who lives where: immutable versions, one of them active (design.md P7, D7). A new set becomes active at once and as a
  * whole, or is refused as a whole with every culprit named, and the version before stays.
  */
-import { type Domain, type Mailbox, mailbox, mailboxKey } from '../mail/address.ts';
+import { type Mailbox, mailboxKey } from '../mail/address.ts';
 import { diffOf } from './build-thread.ts';
 import {
   type By,
@@ -19,6 +19,7 @@ import {
   sums,
 } from './changes.ts';
 import { collect } from './collect.ts';
+import type { KeyRole } from './compiled-index.ts';
 import { lastVersion, readHistory, recordVersion, shortenHistory, type VersionRecord } from './history.ts';
 import {
   loadState,
@@ -254,14 +255,9 @@ export class Directory implements DirectoryChanges {
     return show(this.#state, address, this.#deps.clock.now());
   }
 
-  /** Every address of a recipient by any of them, aliases and routing addresses too; the primary one first, none where nobody has it. */
-  addressesOf(address: Mailbox): readonly Mailbox[] {
-    const { version } = this.#state;
-    return version.addressesOf(mailboxKey(address)).flatMap(({ key, role }) => {
-      const at = key.lastIndexOf('@');
-      const box = role === 'x500' ? undefined : mailbox(key.slice(0, at), key.slice(at + 1) as Domain);
-      return box === undefined ? [] : [box];
-    });
+  /** Every name of a recipient by the key of any of them (`mailboxKey`, `x500:/o=...`), routing addresses too; the primary one first, none where nobody has it. */
+  namesOf(key: string): readonly { readonly key: string; readonly role: KeyRole }[] {
+    return this.#state.version.addressesOf(key);
   }
 
   /** What a source gave last, with all that its records had (members of groups too); for reconciliation. */

@@ -7,12 +7,17 @@ interface Evidence {
   query(filter: EvidenceFilter): Promise<EvidenceAnswer>;
 }
 
-export function byAnyAddress(evidence: Evidence, directory: { addressesOf(address: Mailbox): readonly Mailbox[] }): Evidence {
+/** Who else a mailbox is: its aliases, its routing addresses, the forms in which replies to old mail come (R9). */
+export interface AddressBook {
+  addressesOf(address: Mailbox): readonly string[];
+}
+
+export function byAnyAddress(evidence: Evidence, directory: AddressBook): Evidence {
   return {
     query({ recipient, ...rest }) {
       if (recipient === undefined) return evidence.query(rest);
       const mailbox = parseMailbox(recipient);
-      const others = mailbox === undefined ? [] : directory.addressesOf(mailbox).map(({ address }) => address);
+      const others = mailbox === undefined ? [] : directory.addressesOf(mailbox);
       return evidence.query({ ...rest, recipients: [...new Set([recipient, ...others])] });
     },
   };

@@ -3,13 +3,16 @@
  *
  * `records` holds the records as they are. A run of 8,192 of them is a segment. `keys` is the index, one integer each:
  * segment (16 bits), hash (24 bits), place in the segment (13 bits). So inserts always fall into the newest segment's
- * few pages, however large the day grows, and a question costs one seek a segment.
+ * few pages, however large the day grows, and a question costs one seek a segment. Each record carries its link of the
+ * day's hash chain (chain.ts), and `chain` the text that the chain rests on.
  */
-import { dirname } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
-import { pathToFileURL } from 'node:url';
 import { syncDirectoryNow } from '../platform/files.ts';
+import { type Foundation, type Head, HeadNote, keepNote, linkOf, readNote } from './chain.ts';
+import { agrees, openChain } from './day-chain.ts';
 import { keysOf } from './keys.ts';
+import { openToRead } from './open-day.ts';
 
 const SEGMENT = 8192;
 const HASH_SPAN = SEGMENT;
@@ -25,7 +28,8 @@ const SCHEMA = `
   PRAGMA synchronous = FULL;
   PRAGMA cache_size = -16000;
   PRAGMA busy_timeout = 5000;
-  CREATE TABLE IF NOT EXISTS records (id INTEGER PRIMARY KEY, time INTEGER NOT NULL, json TEXT NOT NULL) STRICT;
+  CREATE TABLE IF NOT EXISTS records (id INTEGER PRIMARY KEY, time INTEGER NOT NULL, json TEXT NOT NULL, link BLOB) STRICT;
+  CREATE TABLE IF NOT EXISTS chain (one INTEGER PRIMARY KEY CHECK (one = 1), foundation TEXT NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS keys (key INTEGER PRIMARY KEY) STRICT;
   CREATE TABLE IF NOT EXISTS segments (segment INTEGER PRIMARY KEY, since INTEGER NOT NULL, until INTEGER NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS batches (first INTEGER PRIMARY KEY, last INTEGER NOT NULL) STRICT;
@@ -46,6 +50,8 @@ const BY_TIME = `
   CROSS JOIN records ON records.id BETWEEN segments.segment * ${SEGMENT} AND segments.segment * ${SEGMENT} + ${SEGMENT - 1}
   WHERE segments.until >= :since AND segments.since < :until AND records.time >= :since AND records.time < :until
   ORDER BY segments.segment DESC, records.id DESC`;
+
+const IN_ORDER = 'SELECT id, json FROM records WHERE id >= :from AND time >= :since AND time < :until ORDER BY id';
 
 export interface StoredLine {
   readonly id: number;
@@ -68,10 +74,15 @@ export class DayWriter implements Disposable {
   readonly #batchBefore: StatementSync;
   readonly #insertBatch: StatementSync;
   readonly #seen = new Set<string>();
+  readonly #note: HeadNote;
   #next: number;
+  #head: string;
 
-  /** Opens or creates the file; throws where it cannot promise that a commit is on disk (design.md P1, D6). */
-  constructor(path: string) {
+  /**
+   * Opens or creates the file; throws where it cannot promise that a commit is on disk (design.md P1, D6). `after` tells
+   * of the day before, where the chain has to begin; `now`: milliseconds since the epoch.
+   */
+  constructor(path: string, after: () => Foundation['after'], now: number) {
     const db = new DatabaseSync(path);
     this.#db = db;
     try {
@@ -83,11 +94,15 @@ export class DayWriter implements Disposable {
         throw new Error('SQLite does not take journal_mode=WAL');
       syncDirectoryNow(dirname(path)); // the file's name, so that a power loss does not take the file
       this.#next = Number(db.prepare('SELECT coalesce(max(id) + 1, 0) AS next FROM records').get()?.['next'] ?? 0);
+      this.#head = openChain(db, basename(path, '.sqlite'), this.#next, after);
+      const noted = readNote(path);
+      if (noted !== undefined && !agrees(db, noted)) keepNote(path, now);
+      this.#note = new HeadNote(path);
     } catch (error) {
       db.close();
       throw error;
     }
-    this.#insertRecord = db.prepare('INSERT INTO records VALUES (?, ?, ?)');
+    this.#insertRecord = db.prepare('INSERT INTO records VALUES (?, ?, ?, ?)');
     this.#insertKey = db.prepare('INSERT OR IGNORE INTO keys VALUES (?)');
     this.#insertKeys = db.prepare(`INSERT OR IGNORE INTO keys VALUES ${Array(KEYS_AT_ONCE).fill('(?)').join(',')}`);
     this.#insertSegment = db.prepare(
@@ -101,15 +116,27 @@ export class DayWriter implements Disposable {
   transaction(work: () => void): void {
     this.#db.exec('BEGIN IMMEDIATE');
     const next = this.#next;
+    const head = this.#head;
     try {
       work();
       this.#db.exec('COMMIT');
     } catch (error) {
       this.#next = next;
+      this.#head = head;
       this.#seen.clear();
       if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
       throw error;
     }
+    if (this.#next === next) return;
+    try {
+      this.#note.write(this.head);
+    } catch {
+      // the records are on disk: a note that lags proves less, and is no reason to write them again
+    }
+  }
+
+  get head(): Head {
+    return { records: this.#next, head: this.#head };
   }
 
   /** Inserts serialised records with their times (milliseconds), inside a transaction. */
@@ -135,7 +162,8 @@ export class DayWriter implements Disposable {
     for (let i = from; i < end; i++) {
       const line = lines[i] ?? '';
       const time = times[i] ?? 0;
-      this.#insertRecord.run(this.#next, time, line);
+      this.#head = linkOf(this.#head, line);
+      this.#insertRecord.run(this.#next, time, line, Buffer.from(this.#head, 'hex'));
       hashes.length = 0;
       keysOf(line, this.#seen, hashes);
       const place = segment * SEGMENT_SPAN + (this.#next % SEGMENT);
@@ -189,6 +217,7 @@ export class DayWriter implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#note[Symbol.dispose]();
     this.#db.close();
   }
 }
@@ -199,12 +228,14 @@ export class DayReader implements Disposable {
   readonly #byKey: StatementSync;
   readonly #allByKey: StatementSync;
   readonly #byTime: StatementSync;
+  readonly #inOrder: StatementSync;
 
   constructor(path: string) {
     this.#db = openToRead(path);
     this.#byKey = this.#db.prepare(BY_KEY);
     this.#allByKey = this.#db.prepare(BY_KEY);
     this.#byTime = this.#db.prepare(BY_TIME);
+    this.#inOrder = this.#db.prepare(IN_ORDER);
   }
 
   /** Candidates for a key, newest first; others may share its hash. Only segments that touch the span are searched. */
@@ -215,6 +246,11 @@ export class DayReader implements Disposable {
   /** The same at once, also amid an iteration of `byKey`: for keys that few records have. */
   allByKey(hash: number, span: Span): StoredLine[] {
     return this.#allByKey.all(parametersOf(hash, span)) as unknown as StoredLine[];
+  }
+
+  /** All records of the span as they were written, from the record `from` on: one that tells of a delivery stands behind its receipt. */
+  inOrder(span: Span, from = 0): Iterable<StoredLine> {
+    return this.#inOrder.iterate({ since: span.since, until: span.until, from }) as unknown as Iterable<StoredLine>;
   }
 
   /** All records of the span, newest first but for records that came late. */
@@ -233,17 +269,4 @@ function linesByKey(statement: StatementSync, hash: number, span: Span): Iterabl
 
 function parametersOf(hash: number, span: Span): Record<string, number> {
   return { low: hash * HASH_SPAN, since: span.since, until: span.until };
-}
-
-/** A reader without the right to write in the directory cannot make the WAL's index: then the file is read as it stands. */
-function openToRead(path: string): DatabaseSync {
-  try {
-    const db = new DatabaseSync(path, { readOnly: true });
-    db.exec('PRAGMA busy_timeout = 5000; SELECT 1 FROM records LIMIT 1');
-    return db;
-  } catch {
-    const url = pathToFileURL(path);
-    url.searchParams.set('immutable', '1');
-    return new DatabaseSync(url, { readOnly: true });
-  }
 }

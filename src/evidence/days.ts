@@ -1,6 +1,7 @@
 /** The files of the evidence directory: names, order, age. */
 import { readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { noteFileOf } from './chain.ts';
 
 const FILE = /^(\d{4}-\d{2}-\d{2})\.sqlite$/;
 const DAY_MS = 86_400_000;
@@ -39,7 +40,7 @@ export function dropOldDays(directory: string, keepDays: number, now: number): s
   const old = daysIn(directory).filter((day) => startOf(day) + DAY_MS * (keepDays + 1) <= now);
   for (const day of old) {
     const file = fileOf(directory, day);
-    for (const name of [file, `${file}-wal`, `${file}-shm`]) rmSync(name, { force: true });
+    for (const name of [file, `${file}-wal`, `${file}-shm`, noteFileOf(file)]) rmSync(name, { force: true });
   }
   return old;
 }
@@ -49,9 +50,10 @@ export function setAsideDay(directory: string, day: string, now: number): string
   const file = fileOf(directory, day);
   const aside = `${file}.damaged-${now}`;
   renameSync(file, aside);
-  for (const suffix of ['-wal', '-shm']) {
+  const beside = [`${file}-wal`, `${file}-shm`, noteFileOf(file)];
+  for (const [i, name] of beside.entries()) {
     try {
-      renameSync(`${file}${suffix}`, `${aside}${suffix}`);
+      renameSync(name, `${aside}${['-wal', '-shm', '.chain'][i]}`);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     }

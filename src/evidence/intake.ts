@@ -7,6 +7,7 @@ import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/logger.ts';
 import type { Outbox, OutboxBatch } from './ports.ts';
 import type { StoreThread } from './store-thread.ts';
+import type { Inserted } from './store-worker.ts';
 
 const GATHER_MS = 200;
 const FLUSH_LENGTH = 2 ** 20; // characters a transaction
@@ -18,6 +19,12 @@ export interface IntakeState {
   readonly waiting: number;
   /** Why the store takes nothing at the moment. */
   readonly failing?: string;
+}
+
+/** Says what came up in writing. A head in the log of another machine is one that nobody here can make unsaid (chain.ts). */
+export function tell(log: Log, { aside, over }: Inserted): void {
+  for (const file of aside) log.error({ file }, 'damaged evidence was set aside');
+  for (const { day, records, head } of over) log.info({ day, records, head }, 'evidence of a day');
 }
 
 export class Intake {
@@ -84,8 +91,7 @@ export class Intake {
 
   async #write(batches: readonly OutboxBatch[]): Promise<void> {
     try {
-      const aside = await this.#thread.ask<string[]>({ kind: 'insert', batches, now: this.#clock.now() });
-      for (const file of aside) this.#log.error({ file }, 'damaged evidence was set aside');
+      tell(this.#log, await this.#thread.ask<Inserted>({ kind: 'insert', batches, now: this.#clock.now() }));
       // All are on disk: a crash before the next line is a replay, which the store recognises
       this.#outbox.acknowledge(batches.map((batch) => batch.sequence));
       if (this.#failing !== undefined) this.#log.info({}, 'evidence is written again');

@@ -3,6 +3,7 @@
  * that what people have for reading such logs reads ours. Pure.
  */
 import type { EventName, EventRecord } from '../mail/event.ts';
+import { csvCell } from '../platform/csv.ts';
 
 /** Exchange's fields in its order. Those that we know nothing of stay empty (R19). */
 const FIELDS = [
@@ -114,7 +115,7 @@ function rowOf(group: readonly EventRecord[]): string {
     'custom-data': customDataOf(record),
     'schema-version': '1',
   } as Partial<Record<Field, string>>;
-  return FIELDS.map((field) => cell(values[field] ?? '')).join(',');
+  return FIELDS.map((field) => csvCell(values[field] ?? '')).join(',');
 }
 
 function statusOf({ reply }: EventRecord): string {
@@ -140,14 +141,4 @@ function customDataOf(record: EventRecord): string {
     .filter(([, value]) => value !== undefined)
     .map(([name, value]) => `S:${name}=${String(value).replaceAll(';', ',')}`)
     .join(';');
-}
-
-// A spreadsheet takes what begins like this for a formula (reliability.md 2: CSV export); addresses come from strangers
-const FORMULA = /^[=+\-@\t\r]/;
-
-/** One value as RFC 4180 §2 has it, on one line. */
-function cell(value: string): string {
-  const oneLine = value.replace(/[\r\n\0]+/g, ' ');
-  const safe = FORMULA.test(oneLine) ? `'${oneLine}` : oneLine;
-  return /[",]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }

@@ -1,13 +1,27 @@
-/** The thread of the evidence store: either the one that writes or the one that reads (a question never delays a record). */
+/** The thread of the evidence store: the one that writes, the one that answers, or the one that reports (a question never delays a record). */
 import { parentPort, workerData } from 'node:worker_threads';
+import type { Span } from './day-file.ts';
 import type { EvidenceFilter } from './filter.ts';
 import type { OutboxBatch } from './ports.ts';
 import { EvidenceReader } from './query.ts';
-import { Store, type StoreSettings } from './store.ts';
+import { deliveriesByDay, exceptionPage, type ReportQuery, tlsReport } from './reports.ts';
+import { type DayHead, Store, type StoreSettings } from './store.ts';
+import { verifyDays } from './verify.ts';
 
 export type WorkerRequest =
   | { readonly kind: 'insert'; readonly batches: readonly OutboxBatch[]; readonly now: number }
-  | { readonly kind: 'query'; readonly filter: EvidenceFilter; readonly pending: readonly string[] };
+  | { readonly kind: 'query'; readonly filter: EvidenceFilter; readonly pending: readonly string[] }
+  | { readonly kind: 'tls' | 'deliveries'; readonly query: ReportQuery; readonly pending: readonly string[] }
+  | { readonly kind: 'exceptions'; readonly query: ReportQuery; readonly after: string | undefined; readonly limit: number }
+  | { readonly kind: 'verify'; readonly span: Span };
+
+/** What an insert answers. */
+export interface Inserted {
+  /** Damaged files that were set aside. */
+  readonly aside: readonly string[];
+  /** Days that ended. */
+  readonly over: readonly DayHead[];
+}
 
 export interface WorkerAnswer {
   readonly id: number;
@@ -25,10 +39,18 @@ if (parentPort !== null) {
       case 'insert':
         store ??= new Store(settings);
         store.insert(request.batches, request.now);
-        return store.takeAside();
+        return { aside: store.takeAside(), over: store.takeOver() } satisfies Inserted;
       case 'query':
         reader ??= new EvidenceReader(settings.directory);
         return reader.query(request.filter, request.pending);
+      case 'tls':
+        return tlsReport(settings.directory, request.query, request.pending);
+      case 'deliveries':
+        return deliveriesByDay(settings.directory, request.query, request.pending);
+      case 'exceptions':
+        return exceptionPage(settings.directory, request.query, request.after, request.limit);
+      case 'verify':
+        return verifyDays(settings.directory, request.span);
     }
   };
   port.on('message', (message: { id: number; request: WorkerRequest } | 'close') => {

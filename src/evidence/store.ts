@@ -1,7 +1,9 @@
 /** The evidence store as its worker sees it: day files to write to, with the rule that a batch counts once. */
 import { makeDirectory } from '../platform/files.ts';
+import type { Foundation, Head } from './chain.ts';
+import { headOf } from './day-chain.ts';
 import { DayWriter } from './day-file.ts';
-import { dayOf, dropOldDays, fileOf, setAsideDay, startOf } from './days.ts';
+import { dayOf, daysIn, dropOldDays, fileOf, setAsideDay, startOf } from './days.ts';
 import { timeOf } from './keys.ts';
 import type { OutboxBatch } from './ports.ts';
 
@@ -10,6 +12,10 @@ const DAY_MS = 86_400_000;
 export interface StoreSettings {
   readonly directory: string;
   readonly keepDays: number;
+}
+
+export interface DayHead extends Head {
+  readonly day: string;
 }
 
 /** What of one transaction goes into one day. */
@@ -23,6 +29,7 @@ export class Store implements Disposable {
   readonly #settings: StoreSettings;
   readonly #open = new Map<string, DayWriter>();
   readonly #aside: string[] = [];
+  readonly #over: DayHead[] = [];
   #today = '';
 
   constructor(settings: StoreSettings) {
@@ -99,14 +106,21 @@ export class Store implements Disposable {
     const file = fileOf(this.#settings.directory, day);
     let writer: DayWriter;
     try {
-      writer = new DayWriter(file);
+      writer = new DayWriter(file, () => this.#dayBefore(day), now);
     } catch (error) {
       if (!isDamage(error)) throw error;
       this.#setAside(day, now);
-      writer = new DayWriter(file);
+      writer = new DayWriter(file, () => this.#dayBefore(day), now);
     }
     this.#open.set(day, writer);
     return writer;
+  }
+
+  /** The newest day before this one, with its head as it is now: what a new day's chain rests on. */
+  #dayBefore(day: string): Foundation['after'] {
+    const before = daysIn(this.#settings.directory).findLast((one) => one < day);
+    if (before === undefined) return undefined;
+    return { day: before, ...(this.#open.get(before)?.head ?? headOf(fileOf(this.#settings.directory, before))) };
   }
 
   #setAside(day: string, now: number): void {
@@ -121,9 +135,17 @@ export class Store implements Disposable {
     return this.#aside.splice(0);
   }
 
+  /** Days that ended since the last call, each with the head of its chain, to be told to others. */
+  takeOver(): DayHead[] {
+    return this.#over.splice(0);
+  }
+
   /** A new day: opens its file, closes the others, drops those that are too old. */
   #turnOver(today: string, now: number): void {
     this.#writer(today, now);
+    const before = this.#dayBefore(today);
+    if (before?.records !== undefined && before.head !== undefined)
+      this.#over.push({ day: before.day, records: before.records, head: before.head });
     this.#today = today;
     for (const [day, writer] of this.#open) {
       if (day === today) continue;

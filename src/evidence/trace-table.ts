@@ -1,7 +1,12 @@
 /** Event records told to people: each message as a story, hop by hop, with its TLS and the replies. Pure. */
 import type { EventName, EventRecord } from '../mail/event.ts';
-import type { LadderStep, TlsEvidence, TlsResult } from '../mail/tls.ts';
+import type { LadderStep } from '../mail/tls.ts';
 import { printable } from '../platform/printable.ts';
+import { advised } from './advised.ts';
+import { claimedHopLines } from './headers/claims.ts';
+
+import { stepInWords, tlsOf } from './tls-words.ts';
+import { cloudTraceOf, endingOf } from './trace-ending.ts';
 
 const WORDS: Record<EventName, string> = {
   RECEIVE: 'received',
@@ -16,18 +21,6 @@ const WORDS: Record<EventName, string> = {
   REJECT: 'refused',
 };
 
-const IN_WORDS: Record<TlsResult, string> = {
-  encrypted: 'encrypted',
-  verified: 'encrypted, verified',
-  'not-offered': 'in clear, STARTTLS was not offered',
-  refused: 'in clear, STARTTLS was refused',
-  'plain-after-failure': 'in clear, after TLS failed',
-  'not-tried': 'in clear, TLS is not for this hop',
-  'not-used': 'in clear',
-  'handshake-failed': 'nothing went: the handshake failed',
-  'timed-out': 'nothing went: the handshake timed out',
-};
-
 const INDENT = ' '.repeat(26);
 
 /** One block a message, in the order of their first events; times in UTC. Records come ordered by time. */
@@ -40,7 +33,14 @@ export function renderTrace(records: readonly EventRecord[]): string {
     if (story === undefined) stories.set(key, [record]);
     else story.push(record);
   }
-  return [...stories.values()].map((story) => `${storyOf(story).map(printable).join('\n')}\n`).join('\n');
+  const dsns = Map.groupBy(
+    records.filter(({ event }) => event === 'DSN'),
+    (record) => record['related-spool-id'],
+  );
+  return [...stories.values()]
+    .map((story) => [...storyOf(story), ...endOf(story, dsns.get(story[0]?.['spool-id']) ?? [])])
+    .map((lines) => `${lines.map(printable).join('\n')}\n`)
+    .join('\n');
 }
 
 function storyOf(records: readonly EventRecord[]): string[] {
@@ -58,20 +58,40 @@ function storyOf(records: readonly EventRecord[]): string[] {
     lines.push(`  client  ${name}[${client.address}]${first.peer === undefined ? '' : ` (${first.peer})`}`);
     if (first.tls !== undefined) lines.push(`          ${tlsOf(first.tls)}`);
   }
+  const { received = [] } = first;
+  if (received.length > 0) {
+    lines.push('  before  what the message says of its way to us; whoever sent it could have written that');
+    lines.push(...claimedHopLines(received).map((line) => `          ${line}`));
+  }
+  const advice = advised(records);
+  const came = first.event === 'RECEIVE' || first.event === 'DSN' ? first['body-sha256'] : undefined;
   let day = '';
   for (const record of records) {
     const [date = '', clock = ''] = record.time.split('T');
     if (date !== day) lines.push(`  ${date}`);
     day = date;
-    const [head = '', ...rest] = detailsOf(record);
+    const [head = '', ...rest] = detailsOf(record, came);
     lines.push(`  ${clock.padEnd(13)} ${WORDS[record.event].padEnd(9)} ${head}`);
     for (const line of rest) lines.push(`${INDENT}${line}`);
+    for (const line of advice.get(record) ?? []) lines.push(`${INDENT}  ${line}`);
   }
   return lines;
 }
 
-/** What happened, the recipient first. */
-function detailsOf(record: EventRecord): string[] {
+/** Who has it now, and where to ask on. */
+function endOf(records: readonly EventRecord[], dsns: readonly EventRecord[]): string[] {
+  const ending = endingOf(records, dsns);
+  const cloud = cloudTraceOf(records);
+  return [
+    ...ending.map((line, i) => `${i === 0 ? '  now     ' : '          '}${line}`),
+    ...(cloud === undefined
+      ? []
+      : ['  cloud   its own trace of this message, in Exchange Online PowerShell:', `          ${cloud}`]),
+  ];
+}
+
+/** What happened, the recipient first. `came`: the hash of the body as it was accepted. */
+function detailsOf(record: EventRecord, came: string | undefined): string[] {
   const original = record['original-recipient'];
   const recipient =
     original === undefined || original === record.recipient ? (record.recipient ?? '') : `${original} as ${record.recipient}`;
@@ -82,7 +102,7 @@ function detailsOf(record: EventRecord): string[] {
       : [record.reply.code, record.reply.enhanced, record.reply.text].filter(Boolean).join(' ');
   switch (record.event) {
     case 'RECEIVE':
-      lines.push(wayOf(record));
+      lines.push(wayOf(record), bodyOf(record));
       break;
     case 'REJECT':
       lines.push(reply ?? '', record.reason ?? '');
@@ -92,6 +112,7 @@ function detailsOf(record: EventRecord): string[] {
     case 'FAIL':
       lines.push(hopOf(record), reply ?? '');
       if (record.tls !== undefined) lines.push(tlsOf(record.tls), ...ladderOf(record.tls.ladder ?? []));
+      lines.push(bodyOf(record, came));
       if (record['possible-duplicate'])
         lines.push('the connection was lost behind the final dot: the next hop may have it already');
       if (record['next-attempt'] !== undefined) lines.push(`next attempt ${record['next-attempt']}`);
@@ -138,20 +159,18 @@ function hopOf(record: EventRecord): string {
   return parts.join(', ');
 }
 
-/** The TLS facts of one hop in one line. */
-export function tlsOf(tls: TlsEvidence): string {
-  const facts = [tls.protocol, tls.cipher, tls['key-exchange']].filter((fact) => fact !== undefined).join(' ');
-  const parts = [facts === '' ? IN_WORDS[tls.result] : `${IN_WORDS[tls.result]}, ${facts}`];
-  const certificate = tls['peer-certificate'];
-  if (certificate !== undefined) parts.push(`certificate ${certificate.subject}`);
-  if (tls.verified === false && tls['verification-error'] !== undefined) parts.push(`not verified: ${tls['verification-error']}`);
-  return `TLS: ${parts.join('; ')}`;
-}
-
 /** The steps of a ladder that was climbed; a single step that worked says nothing new. */
 function ladderOf(ladder: readonly LadderStep[]): string[] {
   if (ladder.length < 2 && ladder[0]?.error === undefined) return [];
-  return ladder.map(({ offer, result, error }) => `  tried ${offer}: ${result}${error === undefined ? '' : ` (${error})`}`);
+  return ladder.map((step) => `  ${stepInWords(step)}`);
+}
+
+/** The first octets of a hash are enough to know it by; `trace verify` compares whole ones. */
+function bodyOf(record: EventRecord, came?: string): string {
+  const sha256 = record['body-sha256'];
+  if (sha256 === undefined) return '';
+  if (sha256 === came) return 'body as it came';
+  return `body SHA-256 ${sha256.slice(0, 16)}…${came === undefined ? '' : ', NOT the one that came'}`;
 }
 
 function sizeOf(octets: number | undefined): string | undefined {

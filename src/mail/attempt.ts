@@ -33,4 +33,8 @@ export interface Attempt {
   readonly dsnPassedOn: boolean;
   /** This hop is the last one (Maildir, LMTP): `delivered`, not `relayed`, in a DSN. */
   readonly finalDelivery: boolean;
+  /** SHA-256 of the body that went out (body-digest.ts); absent where not all of it did. */
+  readonly bodySha256?: string;
+  /** The spooled body is not the one that was accepted: nothing of it was let through. */
+  readonly corrupt?: true;
 }

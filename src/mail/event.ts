@@ -1,4 +1,5 @@
 /** The event record, in the very form of `trace --json`, the log and HTTP (contract.md, "What the relay writes"). */
+import type { SenderAuthentication } from './authentication.ts';
 import type { TlsEvidence } from './tls.ts';
 
 /** Exchange's word for each event. */
@@ -33,6 +34,14 @@ export interface EventRecord {
   readonly 'possible-duplicate'?: true;
   /** The longest line, where it is over 998 octets (RFC 5321 §4.5.3.1.6). */
   readonly 'longest-line'?: number;
+  /** SHA-256 of the body (body-digest.ts): as it came or was made (RECEIVE, DSN), as it went out whole to this hop (SEND, DEFER, FAIL). */
+  readonly 'body-sha256'?: string;
+  /** RECEIVE of the first recipient: the Received fields that the message came with, unfolded, from the top (bounded): what it claims of its way. */
+  readonly received?: readonly string[];
+  /** Names of header fields of this message that do not go out. */
+  readonly 'removed-fields'?: readonly string[];
+  /** SPF, DKIM and DMARC, where they were asked for. */
+  readonly authentication?: SenderAuthentication;
   /** A best-effort copy (C10). */
   readonly copy?: true;
   /** For DSN: what it says, and the spool-id of the message it speaks of. */

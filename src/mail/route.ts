@@ -12,11 +12,24 @@ export type TlsProfile = 'modern' | 'intermediate' | 'legacy';
 export interface TlsPolicy {
   readonly mode: TlsMode;
   readonly profile: TlsProfile;
-  /** Names of which one must be in the certificate (mode `verified`); absent: the host we connect to. */
+  /** Names of which one must be in the certificate (mode `verified`), `*.` for one label; absent: the host we connect to. */
   readonly names?: readonly string[];
   /** Client certificate and key, files in PEM. */
   readonly certificate?: string;
   readonly key?: string;
+  /** Trust anchors, a file in PEM, in place of the public ones. */
+  readonly caFile?: string;
+  /** What becomes of mail when a hop that had TLS has less of it; absent: `warn`. */
+  readonly onDowngrade?: 'warn' | 'defer';
+  /** Days with TLS after which its loss counts; absent: 3. */
+  readonly learnedDays?: number;
+}
+
+/** The policy of a connector for some of its domains: `example.com`, or `*.example.com` for its subdomains and itself. */
+export interface TlsDestination {
+  readonly pattern: string;
+  readonly tls: TlsPolicy;
+  readonly source: string;
 }
 
 export interface HostPort {
@@ -43,6 +56,9 @@ export interface Connector {
   readonly addressSpaces: readonly AddressSpace[];
   readonly nextHop: NextHop;
   readonly tls: TlsPolicy;
+  /** Where `tls` stands, for people. */
+  readonly tlsSource?: string;
+  readonly tlsDestinations?: readonly TlsDestination[];
   readonly origin: 'internal' | 'external' | 'any';
   readonly sourceAddress?: string;
   /** The EHLO name; absent: the relay's hostname. */
@@ -50,6 +66,8 @@ export interface Connector {
   readonly ip: 4 | 6 | 'any';
   /** Connections at most, per next hop. */
   readonly connections: number;
+  /** Its connections are written down in the protocol log; absent: not. */
+  readonly protocolLog?: true;
   /** Octets; a recipient whose route takes less than the message is refused at RCPT with 552 5.3.4 (C14). */
   readonly messageSize?: number;
 }

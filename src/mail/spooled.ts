@@ -1,5 +1,6 @@
 /** A message in the spool: what reception hands in, what delivery takes out (states: design.md, src/README.md). */
 import type { Mailbox } from './address.ts';
+import type { SenderAuthentication } from './authentication.ts';
 import type { Envelope, Notify, ReversePath } from './envelope.ts';
 import type { EventRecord } from './event.ts';
 import type { PeerClass } from './peer.ts';
@@ -19,6 +20,8 @@ export interface Origin {
   readonly ownHops: number;
   /** The header carries the tenant proof of `cloud.tenant` (C1). */
   readonly tenantProof: boolean;
+  /** Domains of ours that its sender claims although it came from outside: in MAIL FROM or in From (G5, R8). */
+  readonly claims?: readonly string[];
 }
 
 /** A message as reception or bounce hands it to the spool. */
@@ -32,6 +35,10 @@ export interface NewMessage {
   readonly messageId?: string;
   /** Octets, dots unstuffed, our trace fields included. */
   readonly size: number;
+  /** SHA-256 of the body as it came (body-digest.ts): what goes out must have the same. */
+  readonly bodySha256?: string;
+  /** Names of header fields that do not go out (header-firewall.ts; forged Authentication-Results), lower case. */
+  readonly removedFields?: readonly string[];
 }
 
 /** States of a spooled recipient. `relayed`, `failed` and `expired` are final: the last final one removes the message. */
@@ -90,6 +97,11 @@ export interface SpooledMessage {
   readonly size: number;
   /** Octets of the stored body: dot-stuffed, as on the wire, without the final dot (design.md D3a). */
   readonly wireSize: number;
+  /** Absent for mail that was accepted by a version that kept none: it is sent as before. */
+  readonly bodySha256?: string;
+  readonly removedFields?: readonly string[];
+  /** Found out once, before the first route; absent where nobody asked. */
+  readonly authentication?: SenderAuthentication;
   readonly recipients: readonly SpooledRecipient[];
 }
 
@@ -113,6 +125,8 @@ export interface Settlement {
   readonly copies?: readonly SpooledRecipient[];
   readonly events: readonly EventRecord[];
   readonly notifications?: readonly Notification[];
+  /** What was found out about the sender. */
+  readonly authentication?: SenderAuthentication;
 }
 
 /** A body as it is spooled: in memory when small and fresh, else to be streamed. Always wire form. */

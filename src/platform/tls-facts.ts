@@ -8,6 +8,14 @@ export type TlsFacts = Omit<TlsEvidence, 'result' | 'ladder'>;
 
 const known = new WeakMap<TLSSocket, TlsFacts>();
 
+const certificates = new WeakMap<TLSSocket, X509Certificate>();
+
+/**
+ * The certificate that a peer showed on a socket whose facts were read. Node's own getPeerX509Certificate gives it once to
+ * a client, and the next of its chain to who asks again.
+ */
+export const peerCertificate = (socket: TLSSocket): X509Certificate | undefined => certificates.get(socket);
+
 /**
  * The facts of a socket whose handshake is done. Read once per socket and remembered, so that every message on a kept
  * connection costs one look-up; ask while it is open, for a closed socket that was never asked knows nothing.
@@ -39,6 +47,7 @@ function read(socket: TLSSocket, before: TlsFacts | undefined): TlsFacts {
   if (group !== undefined) facts['key-exchange'] = group;
   const certificate = socket.getPeerX509Certificate();
   if (certificate !== undefined) {
+    certificates.set(socket, certificate);
     facts['peer-certificate'] = describe(certificate);
     facts.verified = socket.authorized;
     if (!socket.authorized) facts['verification-error'] = verificationError(socket);

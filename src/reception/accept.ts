@@ -1,8 +1,10 @@
 /** One message as it comes in behind DATA, up to the one 250 that makes it ours (RFC 5321 §6.1, design.md P1). */
 import { isAscii } from 'node:buffer';
+import { BodyDigest } from '../mail/body-digest.ts';
 import { reply, type SmtpReply } from '../mail/reply.ts';
 import type { NewMessage, SpoolId } from '../mail/spooled.ts';
 import { HeaderScan, type HeaderScanSettings } from './header-scan.ts';
+import { claimsOf } from './own-domains.ts';
 import type { BodyDraft } from './ports.ts';
 import { receiveRecords, type SessionFacts } from './records.ts';
 import type { Transaction } from './transaction.ts';
@@ -35,6 +37,7 @@ export class IncomingMessage {
   private readonly settings: MessageSettings;
   private readonly walk = new DataWalk();
   private readonly scan: HeaderScan;
+  private readonly digest = new BodyDigest();
   private readonly mender: LineEndMender | undefined;
   private readonly traceSize: number;
   /** Octets that the message may have as it came. */
@@ -72,23 +75,26 @@ export class IncomingMessage {
   take(chunk: Buffer, from: number): number {
     const { walk } = this;
     const bareBefore = walk.bareLineEnds;
+    const stuffedBefore = walk.stuffedDots;
     const behind = walk.take(chunk, from);
     this.arrived += (behind < 0 ? chunk.length : behind) - from;
     if (this.dropped) return behind;
-    if (walk.held !== undefined) this.body(walk.held, true);
+    const stuffed = walk.stuffedDots > stuffedBefore;
+    if (walk.held !== undefined) this.body(walk.held, true, stuffed);
     if (walk.bodyEnd > from) {
       const whole = from === 0 && walk.bodyEnd === chunk.length;
-      this.body(whole ? chunk : chunk.subarray(from, walk.bodyEnd), walk.bareLineEnds > bareBefore);
+      this.body(whole ? chunk : chunk.subarray(from, walk.bodyEnd), walk.bareLineEnds > bareBefore, stuffed);
     }
     if (this.size - this.traceSize > this.limit || this.unacceptable() !== undefined) this.drop();
     return behind;
   }
 
-  private body(octets: Buffer, bare: boolean): void {
+  private body(octets: Buffer, bare: boolean, stuffed: boolean): void {
     if (!this.scan.done) this.scan.take(octets);
     if (this.ascii && !isAscii(octets)) this.ascii = false;
     const mended = this.mender === undefined ? octets : this.mender.take(octets, bare);
     if (mended.length === 0) return;
+    this.digest.take(mended, stuffed || mended !== octets);
     const wait = this.append(mended);
     if (wait !== undefined) this.pending = wait;
   }
@@ -146,6 +152,10 @@ export class IncomingMessage {
   commit(transaction: Transaction, session: SessionFacts, now: number): Promise<SmtpReply> {
     const { walk, scan } = this;
     const { client } = session;
+    // C1: mail of our own servers, and of our own tenant, may claim our domains and write their fields
+    const isOurs = client.peer === 'on-premises' || (client.peer === 'cloud' && scan.tenantProof);
+    const removedFields = isOurs || scan.reserved.size === 0 ? undefined : [...scan.reserved];
+    const claims = isOurs ? undefined : claimsOf(this.settings.watched, transaction.sender, scan);
     const message: NewMessage = {
       id: this.id,
       receivedAt: now,
@@ -164,13 +174,17 @@ export class IncomingMessage {
         sessionId: session.sessionId,
         ownHops: scan.ownHops,
         tenantProof: scan.tenantProof,
+        ...(claims !== undefined && { claims }),
       },
       ...(scan.messageId === undefined ? undefined : { messageId: scan.messageId }),
       size: this.size,
+      bodySha256: this.digest.hex(),
+      ...(removedFields !== undefined && { removedFields }),
     };
     const accepted = reply(250, '2.0.0', `Queued as ${this.id}`);
     const records = receiveRecords(session, message, transaction.admitted, accepted, {
       ...(walk.longestLine > LINE_LIMIT ? { longestLine: walk.longestLine } : undefined),
+      ...(scan.claims.length > 0 ? { received: scan.claims } : undefined),
       ...(walk.bareLineEnds > 0 ? { note: `${walk.bareLineEnds} bare line ends normalised` } : undefined),
     });
     return this.draft.commit(message, records).then(() => accepted);

@@ -5,6 +5,7 @@ import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/logger.ts';
 import type { MessageSettings } from './accept.ts';
 import type { ConnectionLimits } from './connection-limits.ts';
+import { OwnDomains } from './own-domains.ts';
 import { Peers } from './peers.ts';
 import type { EventSink, ReceptionSettings, RecipientAdmission, Spooling } from './ports.ts';
 import type { Session } from './session.ts';
@@ -53,6 +54,9 @@ export function makeReady(settings: ReceptionSettings): ReadySettings {
     relayNames: settings.relayNames.map((name) => name.toLowerCase()),
     tenantHeaders: new Map(Object.entries(settings.tenantHeaders).map(([name, value]) => [name.toLowerCase(), value])),
     bareLineEnds: settings.bareLineEnds,
+    headerFirewall: settings.headerFirewall ?? false,
+    authservIds: (settings.authservIds ?? []).map((id) => id.toLowerCase()),
+    watched: settings.watchedDomains === undefined ? undefined : new OwnDomains(settings.watchedDomains),
     messageSize: settings.messageSize,
     recipients: settings.recipients,
     sessionIdle: settings.sessionIdle,

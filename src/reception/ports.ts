@@ -3,6 +3,7 @@ import type { Mailbox } from '../mail/address.ts';
 import type { ReversePath } from '../mail/envelope.ts';
 import type { EventRecord } from '../mail/event.ts';
 import type { Client, PeerClass } from '../mail/peer.ts';
+import type { ProtocolSession, SocketEnds } from '../mail/protocol-session.ts';
 import type { SmtpReply } from '../mail/reply.ts';
 import type { TlsProfile } from '../mail/route.ts';
 import type { NewMessage, SpoolId } from '../mail/spooled.ts';
@@ -49,6 +50,12 @@ export interface Spooling {
   draft(id: SpoolId): BodyDraft;
 }
 
+/** The protocol log, for listeners that keep one. */
+export interface ProtocolLogging {
+  /** `listener`: its place in the settings. `undefined` where it keeps none. */
+  open(listener: number, sessionId: string, ends: SocketEnds): ProtocolSession | undefined;
+}
+
 /** Records what belongs to no spool transaction (REJECT). */
 export interface EventSink {
   record(event: EventRecord): void;
@@ -80,6 +87,12 @@ export interface ReceptionSettings {
   readonly tenantHeaders: Readonly<Record<string, string>>;
   /** Bare CR, bare LF and NUL in DATA (P2). */
   readonly bareLineEnds: 'reject' | 'normalise';
+  /** Fields that only our own servers may write do not go out with what outsiders send (header-firewall.ts). */
+  readonly headerFirewall?: boolean;
+  /** Ids under which our own servers write Authentication-Results, which nobody else may (RFC 8601 §5); empty: none does. */
+  readonly authservIds?: readonly string[];
+  /** Whose use as a sender is told with the message where it came from outside (G5); absent: it is not looked at. */
+  readonly watchedDomains?: readonly { readonly name: string; readonly includeSubdomains: boolean }[];
   /** Advertised SIZE, octets: the largest limit of any route (C14). */
   readonly messageSize: number;
   readonly recipients: number;

@@ -31,11 +31,11 @@ export function receiveRecords(
   message: NewMessage,
   admitted: readonly Admitted[],
   reply: SmtpReply,
-  notes: { readonly longestLine?: number; readonly note?: string },
+  notes: { readonly longestLine?: number; readonly note?: string; readonly received?: readonly string[] },
 ): EventRecord[] {
   const time = new Date(message.receivedAt).toISOString();
   const sender = formatReversePath(message.envelope.sender);
-  return admitted.map(({ recipient, admission }) => {
+  return admitted.map(({ recipient, admission }, i) => {
     const record = start(time, 'RECEIVE', session);
     record['spool-id'] = message.id;
     if (message.messageId !== undefined) record['message-id'] = message.messageId;
@@ -44,7 +44,11 @@ export function receiveRecords(
     decided(record, admission, notes.note);
     record.reply = reply;
     record.size = message.size;
+    if (message.bodySha256 !== undefined) record['body-sha256'] = message.bodySha256;
+    if (message.removedFields !== undefined) record['removed-fields'] = message.removedFields;
     if (notes.longestLine !== undefined) record['longest-line'] = notes.longestLine;
+    // the same for all: said once
+    if (notes.received !== undefined && i === 0) record.received = notes.received;
     record.tls = session.tls;
     return record;
   });

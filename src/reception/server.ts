@@ -11,7 +11,7 @@ import { ulid } from '../platform/ids.ts';
 import type { Log } from '../platform/logger.ts';
 import { ConnectionLimits } from './connection-limits.ts';
 import { DEADLINES, type Deadlines, type House, makeReady } from './house.ts';
-import type { EventSink, ListenerSettings, ReceptionSettings, RecipientAdmission, Spooling } from './ports.ts';
+import type { EventSink, ListenerSettings, ProtocolLogging, ReceptionSettings, RecipientAdmission, Spooling } from './ports.ts';
 import { Session } from './session.ts';
 import { type ConnectionOpener, LeanServer } from './smtp-overrides.ts';
 
@@ -19,6 +19,8 @@ export interface ReceptionPorts {
   readonly admission: RecipientAdmission;
   readonly spooling: Spooling;
   readonly events: EventSink;
+  /** Absent: no session is written down. */
+  readonly protocolLog?: ProtocolLogging;
   readonly log: Log;
   readonly clock: Clock;
 }
@@ -65,6 +67,7 @@ class Listeners implements Reception, ConnectionOpener {
   private readonly sessions = new Set<Session>();
   private readonly servers: LeanServer[] = [];
   private readonly idPrefix: string;
+  private readonly protocolLog: ProtocolLogging | undefined;
   private ids = 0;
   private sweep: NodeJS.Timeout | undefined;
   private stopped: Promise<void> | undefined;
@@ -72,6 +75,7 @@ class Listeners implements Reception, ConnectionOpener {
 
   constructor(settings: ReceptionSettings, ports: ReceptionPorts, deadlines: Deadlines) {
     this.settings = settings;
+    this.protocolLog = ports.protocolLog;
     this.idPrefix = `${ulid(ports.clock.now()).slice(0, 16)}-`;
     this.house = {
       settings: makeReady(settings),
@@ -209,6 +213,7 @@ class Listeners implements Reception, ConnectionOpener {
 
   open(server: LeanServer, socket: Socket, id: string): Session {
     const session = new Session(server, socket, id, this.house);
+    session.protocol = this.protocolLog?.open(this.servers.indexOf(server), id, socket);
     this.sessions.add(session);
     return session;
   }

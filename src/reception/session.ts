@@ -69,6 +69,7 @@ export class Session extends LeanConnection implements SessionFacts {
   protected override tlsStarted(socket: TLSSocket): void {
     const facts = tlsEvidence(socket);
     this.tls = { result: facts.verified === true ? 'verified' : 'encrypted', ...facts };
+    this.protocol?.note(`TLS: ${facts.protocol ?? 'unknown'} with ${facts.cipher ?? 'unknown'}`);
     const certificate = facts['peer-certificate'];
     this.helo = undefined;
     this.esmtp = false;
@@ -87,6 +88,7 @@ export class Session extends LeanConnection implements SessionFacts {
   onLine(text: string): void {
     const { house } = this;
     this.heard = house.now;
+    if (this.protocol !== undefined) this.protocol.received(`${text}\r\n`);
     const line = text.endsWith(' ') ? text.trimEnd() : text;
     const space = line.indexOf(' ');
     const verb = (space < 0 ? line : line.slice(0, space)).toUpperCase();

@@ -13,6 +13,7 @@ import type { TLSSocket } from 'node:tls';
 import { SMTPServer } from 'smtp-server';
 import { SMTPConnection, type SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection.js';
 import type { SMTPStream } from 'smtp-server/lib/smtp-stream.js';
+import type { ProtocolSession } from '../mail/protocol-session.ts';
 import { CommandInput, type InputTaker } from './input.ts';
 
 export const OVERRIDDEN = {
@@ -98,6 +99,8 @@ const NOTHING = (): void => {};
 /** smtp-server's connection down to the transport: what is said on it is the subclass's (session.ts). */
 export abstract class LeanConnection extends SMTPConnection implements InputTaker {
   private out = '';
+  /** Where what is said here is written down. */
+  protocol: ProtocolSession | undefined;
 
   constructor(server: LeanServer, socket: Socket | TLSSocket, options: SMTPConnectionOptions) {
     super(server, socket, options);
@@ -150,6 +153,7 @@ export abstract class LeanConnection extends SMTPConnection implements InputTake
    * (RFC 2920 §3.2).
    */
   protected write(text: string): void {
+    if (this.protocol !== undefined) this.protocol.sent(text);
     this.out += `${text}\r\n`;
     if (!this.input.running) this.flush();
   }
@@ -221,6 +225,7 @@ export abstract class LeanConnection extends SMTPConnection implements InputTake
     clearTimeout(this._closeTimer);
     this.input.isClosed = true;
     this._server.connections.delete(this);
+    this.protocol?.end();
     this.closed();
   }
 

@@ -3,10 +3,25 @@ import { type Domain, isWithin, type Mailbox, mailboxKey } from '../mail/address
 import type { ReversePath } from '../mail/envelope.ts';
 import type { PeerClass } from '../mail/peer.ts';
 import type { Connector } from '../mail/route.ts';
-import type { AcceptedDomain, CloudGate, RoutingRule, RoutingSettings } from './ports.ts';
+import type { AcceptedDomain, CloudGate, RoutingRule, RoutingSettings, SpoofedOwnDomain } from './ports.ts';
 
-/** Which mail a connector may carry by its `origin` (G5). */
-export type OriginSide = 'internal' | 'external';
+/**
+ * Which mail a connector may carry by its `origin` (G5). `spoofed` is mail from outside that claims a domain of ours and does
+ * not prove it: an identity by which the other side attributes mail to us must not vouch for it (R8).
+ */
+export type OriginSide = 'internal' | 'external' | 'spoofed';
+
+/** Whether mail of this origin may use the identity of a connector, however it came to be chosen. */
+export function mayUse({ origin, tls }: Connector, side: OriginSide): boolean {
+  switch (side) {
+    case 'internal':
+      return origin !== 'external';
+    case 'external':
+      return origin !== 'internal';
+    case 'spoofed':
+      return origin === 'external' || (origin === 'any' && tls.certificate === undefined);
+  }
+}
 
 export interface CompiledRule extends RoutingRule {
   /** It names a domain under an accepted one and gives it a way: then that domain is ours too. */
@@ -19,6 +34,7 @@ export interface CompiledRouting {
   readonly rules: readonly CompiledRule[];
   readonly relayTo: RoutingSettings['relayTo'];
   readonly messageSize: number;
+  readonly spoofedOwnDomain: SpoofedOwnDomain;
   readonly firstDomain: Domain | undefined;
   readonly postmaster: Mailbox | undefined;
   /** By `mailboxKey`. */
@@ -51,6 +67,7 @@ export function compileRouting(settings: RoutingSettings, gate?: CloudGate): Com
   const spaces = {
     internal: compileSpaces(settings.connectors, 'internal'),
     external: compileSpaces(settings.connectors, 'external'),
+    spoofed: compileSpaces(settings.connectors, 'spoofed'),
   };
   const sites = sitesOf(settings.connectors);
   return {
@@ -60,6 +77,7 @@ export function compileRouting(settings: RoutingSettings, gate?: CloudGate): Com
     ),
     relayTo: settings.relayTo,
     messageSize: settings.messageSize,
+    spoofedOwnDomain: settings.spoofedOwnDomain ?? 'untrusted-identity',
     firstDomain: settings.domains[0]?.name,
     postmaster: settings.postmaster,
     postmasterKey: settings.postmaster === undefined ? undefined : mailboxKey(settings.postmaster),
@@ -108,7 +126,7 @@ function compileSpaces(connectors: readonly Connector[], origin: OriginSide): Sp
   let anything: Connector | undefined;
   const costs = new Map<string, number>();
   for (const connector of connectors) {
-    if (connector.origin !== 'any' && connector.origin !== origin) continue;
+    if (!mayUse(connector, origin)) continue;
     for (const { pattern, cost } of connector.addressSpaces) {
       if (cost >= (costs.get(pattern) ?? Number.POSITIVE_INFINITY)) continue;
       costs.set(pattern, cost);

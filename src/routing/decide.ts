@@ -3,9 +3,10 @@
  * a decision out. It runs twice for each recipient of each message, so the steps are written only for who asks (`explain`).
  */
 import { type Mailbox, mailboxKey } from '../mail/address.ts';
+import type { SmtpReply } from '../mail/reply.ts';
 import type { Leg } from '../mail/route.ts';
 import { decideByDirectory, reasonOf } from './by-directory.ts';
-import type { CompiledRouting } from './compile.ts';
+import type { CompiledRouting, OriginSide } from './compile.ts';
 import { cloudLeg, type Deciding, isBack, namedLeg, noCloudReply, onPremisesLeg, wayOut } from './legs.ts';
 import { type Found, find } from './lookup.ts';
 import type { AcceptedDomain, ActiveDirectory } from './ports.ts';
@@ -21,15 +22,29 @@ export function decideRoute(routing: CompiledRouting, directory: ActiveDirectory
     directory,
     question,
     recipient: question.recipient,
-    origin: isInternal(question) ? 'internal' : 'external',
+    origin: originOf(routing, question),
     steps: question.explain === true ? [] : undefined,
     copies: undefined,
+    barred: undefined,
   };
+  return explained(deciding, decide(deciding));
+}
+
+function decide(deciding: Deciding): Decision {
+  const { routing, directory, question } = deciding;
   const forced = question.rerouteTo ?? question.copyTo;
   if (forced !== undefined) return decideForced(deciding, forced);
 
   const accepted = routing.accepted(question.recipient.domain);
   if (isPostmaster(routing, question.recipient, accepted)) return decidePostmaster(deciding);
+
+  if (deciding.origin === 'spoofed' && routing.spoofedOwnDomain === 'reject')
+    return refuse(
+      deciding,
+      undefined,
+      spoofReply(question),
+      'claims a domain of ours without proof (spoofed-own-domain: reject)',
+    );
 
   const found = find(routing, directory, question.recipient);
   if (question.stage === 'rcpt') {
@@ -40,7 +55,30 @@ export function decideRoute(routing: CompiledRouting, directory: ActiveDirectory
 }
 
 /** G5: our own servers' mail and our own notices may use an identity that the cloud trusts; what outsiders send may not. */
-const isInternal = (question: RouteQuestion): boolean => question.ours === true || question.origin.peer === 'on-premises';
+function originOf({ spoofedOwnDomain }: CompiledRouting, { ours, origin, ownDomain }: RouteQuestion): OriginSide {
+  if (ours === true || origin.peer === 'on-premises') return 'internal';
+  const isSpoofed = ownDomain === 'spoofed' || ownDomain === 'unknown';
+  return isSpoofed && spoofedOwnDomain !== 'any-identity' ? 'spoofed' : 'external';
+}
+
+const spoofReply = ({ ownDomain }: RouteQuestion): SmtpReply =>
+  ownDomain === 'unknown' ? REPLIES.notAuthenticated : REPLIES.spoofed;
+
+/** Says where the identity of a connector decided (G5, R8): the sender hears why, and so does who reads the record. */
+function explained(deciding: Deciding, decision: Decision): Decision {
+  const { origin, barred, question } = deciding;
+  if (decision.kind === 'deliver' && origin === 'spoofed')
+    return { ...decision, reason: `${decision.reason}; claims a domain of ours without proof: by no identity of ours (G5)` };
+  if (decision.kind !== 'reject' || barred === undefined || decision.reply.enhanced !== '5.4.4') return decision;
+  const why = origin === 'spoofed' ? 'claims a domain of ours without proof' : `${barred.name} is for mail of our own servers`;
+  deciding.steps?.push({ step: 'identity', result: why, source: `connector ${barred.name}: origin ${barred.origin} (G5)` });
+  return {
+    ...decision,
+    reply:
+      origin === 'spoofed' ? spoofReply(question) : origin === 'external' ? REPLIES.internalOnly(barred.name) : decision.reply,
+    reason: `${decision.reason}; ${why} (G5)`,
+  };
+}
 
 function decideByDomain(deciding: Deciding, accepted: AcceptedDomain | undefined, found: Found | undefined): Decision {
   const { routing, recipient } = deciding;

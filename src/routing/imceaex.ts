@@ -31,6 +31,16 @@ export function x500KeyOf(localPart: string): string | undefined {
   return `x500:${(utf8.includes('\ufffd') ? bytes.toString('latin1') : utf8).toLowerCase()}`;
 }
 
+/** How Exchange writes an X.500 name into a local part; `key` as `x500KeyOf` gives it. */
+export function imceaexOf(key: string): string {
+  const encoded = key
+    .slice('x500:'.length)
+    .replace(/[^A-Za-z0-9=/-]/gu, (character) =>
+      [...Buffer.from(character)].map((octet) => `+${octet.toString(16).toUpperCase().padStart(2, '0')}`).join(''),
+    );
+  return `IMCEAEX-${encoded.replaceAll('/', '_')}`;
+}
+
 const PLUS = 0x2b;
 const UNDERSCORE = 0x5f;
 const SLASH = 0x2f;

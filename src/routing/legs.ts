@@ -2,7 +2,7 @@
 import type { Domain, Mailbox } from '../mail/address.ts';
 import type { SmtpReply } from '../mail/reply.ts';
 import type { Connector, Leg, RouteStep, Side } from '../mail/route.ts';
-import type { CompiledRouting, OriginSide } from './compile.ts';
+import { type CompiledRouting, mayUse, type OriginSide } from './compile.ts';
 import { cloudAddress, type Found } from './lookup.ts';
 import type { ActiveDirectory } from './ports.ts';
 import type { RouteQuestion } from './question.ts';
@@ -18,11 +18,24 @@ export interface Deciding {
   readonly origin: OriginSide;
   readonly steps: RouteStep[] | undefined;
   copies: Leg[] | undefined;
+  /** A connector that leads there, and whose identity this mail may not use (G5, R8). */
+  barred: Connector | undefined;
 }
 
 /** The connector for a domain that this mail may use. */
-export const wayOut = (deciding: Deciding, domain: Domain): Connector | undefined =>
-  deciding.routing.connectorFor(domain, deciding.origin);
+export function wayOut(deciding: Deciding, domain: Domain): Connector | undefined {
+  const { routing, origin } = deciding;
+  const connector = routing.connectorFor(domain, origin);
+  if (connector === undefined) deciding.barred ??= routing.connectorFor(domain, origin === 'spoofed' ? 'external' : 'internal');
+  return connector;
+}
+
+/** A connector that somebody named, where its identity is not for other mail than this. */
+function permitted(deciding: Deciding, connector: Connector): Connector | undefined {
+  if (mayUse(connector, deciding.origin)) return connector;
+  deciding.barred ??= connector;
+  return undefined;
+}
 
 /** To the cloud: the routing address, by the connector for its domain. None for a domain that is not proven to be ours yet. */
 export function cloudLeg(deciding: Deciding, found: Found | undefined): Leg | undefined {
@@ -56,7 +69,8 @@ export function onPremisesLeg(deciding: Deciding, found: Found | undefined): Leg
 /** By a connector that a rule, a copy or an operator names. */
 export function namedLeg(deciding: Deciding, name: string, found: Found | undefined): Leg | undefined {
   const { routing, recipient } = deciding;
-  const connector = routing.connectorNamed(name);
+  const named = routing.connectorNamed(name);
+  const connector = named === undefined ? undefined : permitted(deciding, named);
   if (connector === undefined) return undefined;
   const isOurs = found !== undefined || routing.accepted(recipient.domain) !== undefined;
   const address = connector.side === 'cloud' && isOurs ? cloudAddress(routing, recipient, found) : recipient;
@@ -67,7 +81,7 @@ export function namedLeg(deciding: Deciding, name: string, found: Found | undefi
 function chosen(deciding: Deciding, found: Found | undefined, side: 'cloud' | 'on-premises'): Connector | undefined {
   const name = found?.entry.connector;
   const connector = name === undefined ? undefined : deciding.routing.connectorNamed(name);
-  if (connector === undefined) return undefined;
+  if (connector === undefined || permitted(deciding, connector) === undefined) return undefined;
   return connector.side === side || (found?.entry.route === side && connector.side === 'internet') ? connector : undefined;
 }
 

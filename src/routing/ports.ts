@@ -75,6 +75,12 @@ export interface RoutingRule {
   readonly source: string;
 }
 
+/**
+ * `untrusted-identity`: it goes by connectors that lend it no identity of ours (origin `external`, or `any` without a client
+ * certificate), or not at all. `reject`: it goes nowhere. `any-identity`: it goes as other mail from outside.
+ */
+export type SpoofedOwnDomain = 'untrusted-identity' | 'reject' | 'any-identity';
+
 export interface RoutingSettings {
   readonly domains: readonly AcceptedDomain[];
   readonly connectors: readonly Connector[];
@@ -85,6 +91,8 @@ export interface RoutingSettings {
   /** Our own host names: mail to their postmaster is ours too. */
   readonly relayNames?: readonly string[];
   readonly postmaster?: Mailbox;
+  /** What becomes of mail from outside that claims a domain of ours and does not prove it (G5, R8); absent: `untrusted-identity`. */
+  readonly spoofedOwnDomain?: SpoofedOwnDomain;
   /** Octets. */
   readonly messageSize: number;
 }

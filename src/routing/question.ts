@@ -1,5 +1,6 @@
 /** What routing is asked. */
 import type { Mailbox } from '../mail/address.ts';
+import type { OwnDomainVerdict } from '../mail/authentication.ts';
 import type { ReversePath } from '../mail/envelope.ts';
 import type { Origin } from '../mail/spooled.ts';
 
@@ -13,6 +14,8 @@ export interface RouteQuestion {
   readonly stage: 'rcpt' | 'delivery';
   /** A message we made ourselves (a DSN): it came from no peer. */
   readonly ours?: boolean;
+  /** Whether a sender from outside proves the domain of ours that it claims (G5); absent: it claims none, or nobody asked. */
+  readonly ownDomain?: OwnDomainVerdict;
   /** A best-effort copy that goes by this connector (C10, C13). */
   readonly copyTo?: string;
   /** An operator's word: this connector, whatever the route says. */

@@ -15,6 +15,10 @@ export const REPLIES = {
   unknown: (recipient: Mailbox): SmtpReply => reply(550, '5.1.1', `User unknown: ${recipient.address}`),
   noConnector: (domain: string): SmtpReply => reply(550, '5.4.4', `No connector for ${domain}`),
   noConnectorNamed: (name: string): SmtpReply => reply(550, '5.4.4', `No connector ${name} for this recipient`),
+  // RFC 7372 §3.3: several authentication checks failed
+  spoofed: reply(550, '5.7.26', 'The sender claims a domain of ours, and neither SPF nor DKIM proves it'),
+  notAuthenticated: reply(451, '4.7.26', 'The sender claims a domain of ours, and DNS cannot tell now; please try again later'),
+  internalOnly: (name: string): SmtpReply => reply(550, '5.7.1', `Connector ${name} is for mail of our own servers alone`),
   cannotAsk: reply(450, '4.4.0', 'Cannot ask for this recipient now; please try again'),
 } as const;
 

@@ -13,6 +13,8 @@ export function routeSpooled(
   recipient: SpooledRecipient,
 ): RouteDecision {
   const { copyTo, rerouteTo } = recipient;
+  // not found out yet, or not to be: no identity of ours for it (R8)
+  const ownDomain = message.authentication?.['own-domain'] ?? (message.origin.claims === undefined ? undefined : 'unknown');
   return decideRoute(routing, directory, {
     recipient: recipient.address,
     sender: message.sender,
@@ -20,6 +22,7 @@ export function routeSpooled(
     size: message.size,
     stage: 'delivery',
     ours: message.origin.address === undefined,
+    ...(ownDomain === undefined ? {} : { ownDomain }),
     ...(copyTo === undefined ? {} : { copyTo }),
     ...(rerouteTo === undefined ? {} : { rerouteTo }),
   });

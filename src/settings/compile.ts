@@ -1,9 +1,11 @@
 /** Makes the settings that the parts get of the file as it was read. Pure; mistakes were found before. */
 import { basename, dirname, extname, isAbsolute, join, resolve } from 'node:path';
 import { type Domain, mailbox } from '../mail/address.ts';
-import type { Connector, NextHop, TlsMode } from '../mail/route.ts';
+import type { Connector, NextHop, TlsDestination, TlsMode, TlsPolicy } from '../mail/route.ts';
 import { connectorFor, sideOf } from './address-spaces.ts';
+import { type AuthenticationPart, compileAuthentication } from './authentication.ts';
 import type { SettingsDocument } from './document.ts';
+import { compileProbes } from './probes.ts';
 import type { SettingsFile } from './schema.ts';
 import type { AdminPart, DirectoryPart, DomainPart, LivePart, ReceptionPart, RulePart, Settings } from './settings.ts';
 
@@ -21,9 +23,12 @@ export function compileSettings(raw: SettingsFile, document: SettingsDocument, f
   const dataDirectory = path(raw['data-directory']);
   const relayNames = [...new Set([raw.hostname, ...(raw['relay-names'] ?? [])])];
   const routingDomains = raw.cloud['routing-domains'];
-  const connectors = raw.connectors.map((connector) => compileConnector(connector, routingDomains, path));
+  const connectors = raw.connectors.map((connector, index) =>
+    compileConnector(connector, routingDomains, path, (...inner) => sourceOf(document, ['connectors', index, 'tls', ...inner])),
+  );
   const messageSize = raw.limits['message-size'];
-  const tls =
+  const authentication = compileAuthentication(raw, connectors);
+  const ownCertificate =
     raw.tls.certificate === undefined || raw.tls.key === undefined
       ? {
           certificate: join(dataDirectory, 'self-signed.pem'),
@@ -32,6 +37,10 @@ export function compileSettings(raw: SettingsFile, document: SettingsDocument, f
           selfSigned: true,
         }
       : { certificate: path(raw.tls.certificate), key: path(raw.tls.key), profile: raw.tls.profile, selfSigned: false };
+  const tls = {
+    ...ownCertificate,
+    ...given('renewalHook', raw.tls['renewal-hook'], (hook) => [path(hook[0] ?? ''), ...hook.slice(1)]),
+  };
   const settings: Settings = {
     file: resolve(document.file),
     hostname: raw.hostname,
@@ -41,7 +50,12 @@ export function compileSettings(raw: SettingsFile, document: SettingsDocument, f
     alerts: { mailTo: raw.alerts['mail-to'], ...given('webhookFile', raw.alerts['webhook-file'], path) },
     evidence: raw.evidence,
     tls,
-    reception: { hostname: raw.hostname, relayNames, tls, ...compileReception(raw, fileNetworks, connectors) },
+    reception: {
+      hostname: raw.hostname,
+      relayNames,
+      tls,
+      ...compileReception(raw, fileNetworks, connectors, authentication, relayNames),
+    },
     routing: {
       domains: raw.domains.map((domain, index) => compileDomain(domain, connectors, sourceOf(document, ['domains', index]))),
       connectors,
@@ -55,8 +69,10 @@ export function compileSettings(raw: SettingsFile, document: SettingsDocument, f
       },
       relayNames,
       ...given('postmaster', raw.postmaster),
+      spoofedOwnDomain: raw.authentication['spoofed-own-domain'],
       messageSize,
     },
+    authentication,
     delivery: {
       hostname: raw.hostname,
       relayNames,
@@ -65,6 +81,7 @@ export function compileSettings(raw: SettingsFile, document: SettingsDocument, f
       expireAfter: raw.queue['expire-after'],
       warnAfter: raw.queue['warn-after'],
       dnsServers: raw.dns.servers,
+      addAuthenticationResults: authentication.addResults,
     },
     bounce: {
       hostname: raw.hostname,
@@ -81,6 +98,7 @@ export function compileSettings(raw: SettingsFile, document: SettingsDocument, f
       dnsServers: raw.dns.servers,
       file: join(dataDirectory, 'domain-proof.json'),
     },
+    probes: compileProbes(raw, path),
     admin: compileAdmin(raw, path),
   };
   return deepFreeze(settings);
@@ -90,6 +108,8 @@ function compileReception(
   raw: SettingsFile,
   fileNetworks: PeerNetworks,
   connectors: readonly Connector[],
+  { claims, addResults }: AuthenticationPart,
+  relayNames: readonly string[],
 ): Omit<ReceptionPart, 'hostname' | 'relayNames' | 'tls'> {
   const limits = raw.limits;
   const peers = (['on-premises', 'cloud', 'gateway'] as const).flatMap((peer) => {
@@ -106,10 +126,18 @@ function compileReception(
         ];
   });
   return {
-    listeners: raw.listeners.map(({ address, port, tls }) => ({ address, port, tls })),
+    listeners: raw.listeners.map(({ address, port, tls, 'protocol-log': log }) => ({
+      address,
+      port,
+      tls,
+      ...(log === 'on' && { protocolLog: true as const }),
+    })),
     peers,
     tenantHeaders: raw.cloud.tenant.headers,
     bareLineEnds: raw['bare-line-ends'],
+    headerFirewall: raw['header-firewall'] === 'on',
+    authservIds: addResults.length > 0 ? relayNames : [],
+    ...(claims && { watchedDomains: raw.domains.map(({ name }) => name) }),
     messageSize: Math.max(...connectors.map((connector) => connector.messageSize ?? limits['message-size'])),
     recipients: limits.recipients,
     connections: limits.connections,
@@ -119,11 +147,27 @@ function compileReception(
   };
 }
 
-function compileConnector(raw: ConnectorFile, routingDomains: readonly Domain[], path: (name: string) => string): Connector {
+/** `tlsSource` tells where a part of the connector's `tls` stands. */
+function compileConnector(
+  raw: ConnectorFile,
+  routingDomains: readonly Domain[],
+  path: (name: string) => string,
+  tlsSource: (...inner: (string | number)[]) => string,
+): Connector {
   const addressSpaces = raw['address-spaces'].map((space) => ({ pattern: space.pattern, cost: space.cost ?? raw.cost ?? 1 }));
   const nextHop = compileNextHop(raw['next-hop'], path);
   const noNetwork = nextHop.kind === 'maildir' || (nextHop.kind === 'lmtp' && 'unix' in nextHop.endpoint);
   const mode: TlsMode = raw.tls.mode ?? (noNetwork ? 'none' : 'opportunistic');
+  const tls: TlsPolicy = {
+    mode,
+    profile: raw.tls.profile,
+    ...given('names', raw.tls.names),
+    ...given('certificate', raw.tls.certificate, path),
+    ...given('key', raw.tls.key, path),
+    ...given('caFile', raw.tls['ca-file'], path),
+    onDowngrade: raw.tls['on-downgrade'],
+    learnedDays: raw.tls['learned-days'],
+  };
   return {
     name: raw.name,
     side: sideOf(
@@ -132,18 +176,30 @@ function compileConnector(raw: ConnectorFile, routingDomains: readonly Domain[],
     ),
     addressSpaces,
     nextHop,
-    tls: {
-      mode,
-      profile: raw.tls.profile,
-      ...given('names', raw.tls.names),
-      ...given('certificate', raw.tls.certificate, path),
-      ...given('key', raw.tls.key, path),
-    },
+    tls,
+    tlsSource: raw.tls.mode === undefined ? `default of connector ${raw.name}` : tlsSource('mode'),
+    ...given(
+      'tlsDestinations',
+      raw.tls.destinations?.map(
+        (one, index): TlsDestination => ({
+          pattern: one.domain,
+          tls: {
+            ...tls,
+            mode: one.mode,
+            ...given('profile', one.profile),
+            ...given('names', one.names),
+            ...given('onDowngrade', one['on-downgrade']),
+          },
+          source: `${tlsSource('destinations', index)}, tls.destinations ${one.domain}`,
+        }),
+      ),
+    ),
     origin: raw.origin,
     ...given('sourceAddress', raw['source-address']),
     ...given('helo', raw.helo),
     ip: raw.ip,
     connections: raw.connections,
+    ...(raw['protocol-log'] === 'on' && { protocolLog: true as const }),
     ...given('messageSize', raw['message-size']),
   };
 }

@@ -1,4 +1,5 @@
 /** Checks on connectors: one next hop, TLS that can work, an identity that the other side takes. */
+import { isWithin } from '../mail/address.ts';
 import type { Findings } from './mistakes.ts';
 import { isOurListener } from './own-sockets.ts';
 import type { SettingsFile } from './schema.ts';
@@ -16,6 +17,7 @@ export function checkConnectors(raw: SettingsFile, findings: Findings): void {
       );
     checkNextHop(raw, connector, index, findings);
     checkTls(connector, index, findings);
+    checkDestinations(connector, index, findings);
     checkHelo(connector, index, findings);
   });
   // C11: notifications go to senders anywhere
@@ -70,12 +72,66 @@ function checkTls(connector: ConnectorFile, index: number, findings: Findings): 
     );
   if (key !== undefined && certificate === undefined)
     findings.mistake([...at, 'key'], 'the certificate of this key is missing', 'Add certificate: with the PEM file');
-  if (names !== undefined && mode !== 'verified')
+  const isVerifiedFor = connector.tls.destinations?.some((one) => one.mode === 'verified') === true;
+  if (names !== undefined && mode !== 'verified' && !isVerifiedFor)
     findings.note(
       [...at, 'names'],
       `names are looked at in mode verified alone, and this is ${mode ?? 'opportunistic'}`,
       'Write mode: verified, or remove them',
     );
+}
+
+/** The policies for some of a connector's domains: each can be reached, keeps C12, and stands once. */
+function checkDestinations(connector: ConnectorFile, index: number, findings: Findings): void {
+  const { mode, certificate, names, destinations = [] } = connector.tls;
+  const byMx = connector['next-hop'].mx !== undefined;
+  const at = (place: number, ...inner: string[]) => ['connectors', index, 'tls', 'destinations', place, ...inner];
+  if (byMx && mode === 'verified' && names === undefined) noteNamesByDns(['connectors', index, 'tls', 'mode'], findings);
+  destinations.forEach((one, place) => {
+    const first = destinations.findIndex((other) => other.domain === one.domain);
+    if (first < place)
+      findings.mistake(
+        at(place, 'domain'),
+        `${one.domain} stands here twice (destinations[${first}])`,
+        'Write one entry for each domain',
+      );
+    if (certificate !== undefined && one.mode !== 'required' && one.mode !== 'verified')
+      findings.mistake(
+        at(place, 'mode'),
+        `C12: mode ${one.mode} on a connector with a client certificate; mail without it would not be attributed to us`,
+        'Write mode: required or mode: verified, or give these domains a connector of their own',
+      );
+    if (byMx && one.mode === 'verified' && (one.names ?? names) === undefined) noteNamesByDns(at(place, 'mode'), findings);
+    if (one.names !== undefined && one.mode !== 'verified')
+      findings.note(
+        at(place, 'names'),
+        `names are looked at in mode verified alone, and this is ${one.mode}`,
+        'Write mode: verified, or remove them',
+      );
+    if (!connector['address-spaces'].some(({ pattern }) => meets(pattern, one.domain)))
+      findings.note(
+        at(place, 'domain'),
+        `no mail for ${one.domain} goes by the connector ${connector.name}: it is in none of its address spaces`,
+        'Write it at the connector that its mail takes, or add the address space',
+      );
+  });
+}
+
+/** Whether a domain can fit both. */
+function meets(space: string, pattern: string): boolean {
+  if (space === '*' || space === pattern) return true;
+  const under = (wild: string, other: string): boolean =>
+    wild.startsWith('*.') && isWithin(other.replace(/^\*\./, ''), wild.slice(2));
+  return under(space, pattern) || under(pattern, space);
+}
+
+/** RFC 8461 §1, RFC 7672 §1.3: the name of an exchanger is only as good as the DNS that told it. */
+function noteNamesByDns(path: (string | number)[], findings: Findings): void {
+  findings.note(
+    path,
+    'the certificate is compared with the name of the MX host, and that comes from DNS: who forges DNS can name a host of his own',
+    'Write names: with what the certificate must say, such as names: [mail.protection.outlook.com]',
+  );
 }
 
 /** R20: a client that greets with the server's own name is taken for a forger. */

@@ -1,13 +1,15 @@
 /** What no single setting can tell: whether the settings fit together. Pure; each check names the rule it keeps. */
 import { isWithin } from '../mail/address.ts';
 import { asConnector, connectorFor } from './address-spaces.ts';
+import { checkAuthentication } from './authentication.ts';
 import { isLoopback, sourceName } from './compile.ts';
 import { checkConnectors } from './connector-checks.ts';
 import { checkLiveSource } from './directory-checks.ts';
 import type { SettingsDocument } from './document.ts';
 import { checkDomains } from './domain-checks.ts';
-import type { Findings, Mistake, Note, SettingPath } from './mistakes.ts';
+import type { Findings, Mistake, Note } from './mistakes.ts';
 import { sameSocket } from './own-sockets.ts';
+import { checkProbes } from './probes.ts';
 import type { SettingsFile } from './schema.ts';
 
 /** Runs every check on a file that its schema takes. */
@@ -20,6 +22,7 @@ export function crossCheck(raw: SettingsFile, document: SettingsDocument): { mis
   };
   checkListeners(raw, findings);
   checkConnectors(raw, findings);
+  checkAuthentication(raw, findings);
   checkDomains(raw, findings);
   checkCloud(raw, findings);
   checkPeers(raw, findings);
@@ -27,6 +30,8 @@ export function crossCheck(raw: SettingsFile, document: SettingsDocument): { mis
   checkDirectory(raw, findings);
   checkAdmin(raw, findings);
   checkPostmaster(raw, findings);
+  checkProbes(raw, findings);
+  checkAlerts(raw, findings);
   noteFewRecipients(raw, findings);
   noteUnused(raw, findings);
   return { mistakes, notes };
@@ -223,6 +228,19 @@ function checkPostmaster(raw: SettingsFile, findings: Findings): void {
   }
 }
 
+/** An alert goes like other mail of our own: it needs a way out (C11). */
+function checkAlerts(raw: SettingsFile, findings: Findings): void {
+  const connectors = raw.connectors.map(asConnector);
+  raw.alerts['mail-to'].forEach(({ domain, address }, index) => {
+    if (connectorFor(connectors, domain, 'internal') === undefined)
+      findings.note(
+        ['alerts', 'mail-to', index],
+        `no connector leads to ${domain}: ${address} will get no alert`,
+        'Add a connector with address-spaces: ["*"], or use an address in one of your domains',
+      );
+  });
+}
+
 function noteFewRecipients({ limits }: SettingsFile, findings: Findings): void {
   if (limits.recipients >= 100) return;
   findings.note(
@@ -234,10 +252,6 @@ function noteFewRecipients({ limits }: SettingsFile, findings: Findings): void {
 
 /** Settings whose behaviour comes with a later version. */
 function noteUnused(raw: SettingsFile, findings: Findings): void {
-  const later = (path: SettingPath): void =>
-    findings.note(path, 'accepted, not used yet', 'Nothing to do; a later version acts on it');
-  if (raw.alerts['mail-to'].length > 0) later(['alerts', 'mail-to']);
-  if (raw.alerts['webhook-file'] !== undefined) later(['alerts', 'webhook-file']);
   if (raw.peers.gateway !== undefined && raw.peers.gateway['original-client'] !== 'none')
     findings.note(
       ['peers', 'gateway', 'original-client'],

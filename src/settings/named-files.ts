@@ -48,10 +48,30 @@ export async function checkNamedFiles(
     );
   }
   await pair(['tls'], certificate, key);
-  for (const [index, connector] of raw.connectors.entries())
-    await pair(['connectors', index, 'tls'], connector.tls.certificate, connector.tls.key);
+  for (const [index, connector] of raw.connectors.entries()) {
+    const at = ['connectors', index, 'tls'] as const;
+    await pair(at, connector.tls.certificate, connector.tls.key);
+    const authorities = connector.tls['ca-file'];
+    const written = authorities === undefined ? undefined : await text([...at, 'ca-file'], authorities);
+    if (written !== undefined && !isCertificate(written))
+      add([...at, 'ca-file'], 'the file holds no certificate in PEM', 'It begins with -----BEGIN CERTIFICATE-----');
+  }
   await pair(['admin', 'tls'], raw.admin.tls?.certificate, raw.admin.tls?.key);
-  await readable(['alerts', 'webhook-file'], raw.alerts['webhook-file']);
+  const hook = raw.tls['renewal-hook']?.[0];
+  if (hook !== undefined)
+    await access(absolute(hook), constants.X_OK).catch((error: unknown) => {
+      const [problem, remedy] = cannotRun(absolute(hook), error);
+      add(['tls', 'renewal-hook', 0], problem, remedy);
+    });
+  const webhook = raw.alerts['webhook-file'];
+  const url = webhook === undefined ? undefined : await text(['alerts', 'webhook-file'], webhook);
+  // an empty one is to be filled later
+  if (url !== undefined && url.trim() !== '' && !/^https?:\/\/\S+$/.test(url.trim()))
+    add(['alerts', 'webhook-file'], 'the file holds no http(s) URL', 'It has one line, like https://hooks.example.net/T1/B2');
+  for (const [index, { wait }] of raw.probes.entries()) {
+    for (const name of ['ca-file', 'password-file', 'access-token-file'] as const)
+      await readable(['probes', index, 'wait', 'imap', name], wait.imap?.[name]);
+  }
   for (const [index, source] of raw.directory.sources.entries()) {
     const at = ['directory', 'sources', index] as const;
     await readable([...at, 'file'], source.file);
@@ -87,7 +107,20 @@ function cannotRead(file: string, error: unknown): [problem: string, remedy: str
   return [`${file} cannot be read (${code ?? 'unknown error'})`, 'Let the user of the relay read it'];
 }
 
+function cannotRun(file: string, error: unknown): [problem: string, remedy: string] {
+  if ((error as NodeJS.ErrnoException).code === 'ENOENT') return cannotRead(file, error);
+  return [`${file} may not be run by the relay`, `Make it executable: chmod +x ${file}`];
+}
+
 type Add = (path: SettingPath, problem: string, remedy: string) => void;
+
+function isCertificate(text: string): boolean {
+  try {
+    return new X509Certificate(text) instanceof X509Certificate;
+  } catch {
+    return false;
+  }
+}
 
 function checkPair(path: SettingPath, certificateText: string, keyText: string, add: Add): void {
   let certificate: X509Certificate;

@@ -3,10 +3,12 @@
  * JSON schema for editors (config/bridgehead.schema.json) and the reference table (config/README.md) all come from here.
  */
 import { z } from 'zod';
+import { authentication, headerFirewall } from './schema-authentication.ts';
 import { connector } from './schema-connectors.ts';
 import { source } from './schema-directory.ts';
+import { probe } from './schema-probes.ts';
 import { cloud, domain, peers, rule } from './schema-routing.ts';
-import { says } from './schema-words.ts';
+import { protocolLog, says } from './schema-words.ts';
 import { dnsServer, duration, filePath, hostName, ipAddress, mailboxAddress, network, size } from './values.ts';
 
 const port = () => z.int().min(0).max(65_535);
@@ -34,6 +36,7 @@ const listener = z.strictObject({
     'STARTTLS offered to every client, or TLS from the first octet',
     'other mail servers speak STARTTLS',
   ),
+  'protocol-log': protocolLog(),
   'proxy-protocol': says(
     z.array(network()).optional(),
     'Load balancers (networks) that send a PROXY header before the session; not in this version, so it is refused',
@@ -53,6 +56,11 @@ const tls = z
       z.enum(['modern', 'intermediate', 'legacy']).default('intermediate'),
       'TLS 1.3; TLS 1.2 and newer; TLS 1.0 and newer',
       'what Exchange 2013 and newer can, and nothing that is broken',
+    ),
+    'renewal-hook': says(
+      z.array(z.string().min(1).max(4096)).min(1).max(100).optional(),
+      'A program and its arguments, run without a shell after the relay took a changed certificate (its own, or the client certificate of a connector); BRIDGEHEAD_USE, _NAME, _CERTIFICATE, _KEY, _SHA256 and _VALID_TO tell which; it has 60 seconds',
+      'to copy the certificate where others need it; the relay itself takes a changed file within 15 seconds',
     ),
   })
   .prefault({});
@@ -150,8 +158,16 @@ export const settingsSchema = z.strictObject({
   alerts: says(
     z
       .strictObject({
-        'mail-to': says(z.array(mailboxAddress()).default([]), 'Who gets a mail when something needs a person'),
-        'webhook-file': says(filePath().optional(), 'A file with the URL to call when something needs a person'),
+        'mail-to': says(
+          z.array(mailboxAddress()).max(20).default([]),
+          'Who gets a mail when something needs a person: what `status` finds, once, and when it is over; errors that stand once a day',
+          'an address outside this mail system reads it also when that is down',
+        ),
+        'webhook-file': says(
+          filePath().optional(),
+          'A file with the http(s) URL that is told the same (POST of JSON: text, and alerts with state, code, severity, problem, remedy, since); read at each call',
+          'for when mail is what is broken; in a file, for such a URL is a secret',
+        ),
       })
       .prefault({}),
     'Whom to tell',
@@ -171,6 +187,12 @@ export const settingsSchema = z.strictObject({
     'A bare CR or LF (and NUL) in DATA: refused with 550 5.6.11, or made CRLF and noted in the record',
     'the other side would see another message (SMTP smuggling)',
   ),
+  'header-firewall': says(
+    headerFirewall,
+    'X-MS-Exchange-Organization-*, X-MS-Exchange-Forest-* and X-MS-Exchange-CrossPremises-* fields are removed from what outsiders send: from everybody but on-premises peers and cloud mail with the proof of our tenant',
+    'Exchange believes them: a forged one could skip its spam filter; an Exchange Edge server removes them too',
+  ),
+  authentication: says(authentication, 'Who mail is really from: SPF, DKIM and DMARC, looked up after a message is accepted'),
   domains: says(z.array(domain).min(1), 'The domains we take mail for'),
   cloud: says(cloud, 'The tenant'),
   peers: says(peers, 'Who a client is; what matches nothing is `external`'),
@@ -190,6 +212,10 @@ export const settingsSchema = z.strictObject({
   rules: says(
     z.array(rule).default([]),
     'Looked at before the directory, the first match wins; `copy-to` does not end the search',
+  ),
+  probes: says(
+    z.array(probe).max(100).default([]),
+    'Test messages that tell whether mail arrives and comes back (`bridgehead probe`). They enter by a listener of our own, as mail of a client on this machine does',
   ),
   queue: says(queue, 'How long we try'),
   limits: says(limits, 'What a client may take'),

@@ -6,6 +6,8 @@ import type { Domain, Mailbox } from '../mail/address.ts';
 import type { PeerClass } from '../mail/peer.ts';
 import type { SmtpReply } from '../mail/reply.ts';
 import type { Connector, TlsProfile } from '../mail/route.ts';
+import type { AuthenticationPart } from './authentication.ts';
+import type { ProbePart } from './probes.ts';
 
 export interface Settings {
   /** Absolute path of the file they came from. */
@@ -21,10 +23,12 @@ export interface Settings {
   readonly tls: ServerTls;
   readonly reception: ReceptionPart;
   readonly routing: RoutingPart;
+  readonly authentication: AuthenticationPart;
   readonly delivery: DeliveryPart;
   readonly bounce: { readonly hostname: string; readonly postmaster: Mailbox; readonly excerpt: number };
   readonly directory: DirectoryPart;
   readonly domainProof: DomainProofPart;
+  readonly probes: readonly ProbePart[];
   readonly admin: AdminPart;
 }
 
@@ -35,12 +39,19 @@ export interface ServerTls {
   readonly profile: TlsProfile;
   /** The settings name no certificate: the two files are made at the first start where they are not there. */
   readonly selfSigned: boolean;
+  /** Program (absolute path) and arguments, to be run after a changed certificate was taken. */
+  readonly renewalHook?: readonly string[];
 }
 
 export interface ReceptionPart {
   readonly hostname: string;
   readonly relayNames: readonly string[];
-  readonly listeners: readonly { readonly address: string; readonly port: number; readonly tls: 'starttls' | 'implicit' }[];
+  readonly listeners: readonly {
+    readonly address: string;
+    readonly port: number;
+    readonly tls: 'starttls' | 'implicit';
+    readonly protocolLog?: true;
+  }[];
   readonly tls: ServerTls;
   readonly peers: readonly {
     readonly peer: PeerClass;
@@ -50,6 +61,9 @@ export interface ReceptionPart {
   }[];
   readonly tenantHeaders: Readonly<Record<string, string>>;
   readonly bareLineEnds: 'reject' | 'normalise';
+  readonly headerFirewall: boolean;
+  readonly authservIds: readonly string[];
+  readonly watchedDomains?: readonly { readonly name: string; readonly includeSubdomains: boolean }[];
   /** Octets: the largest limit of any route (C14). */
   readonly messageSize: number;
   readonly recipients: number;
@@ -90,6 +104,7 @@ export interface RoutingPart {
   readonly relayTo: Readonly<Record<PeerClass, readonly ('own' | 'cloud' | 'internet')[]>>;
   readonly relayNames: readonly string[];
   readonly postmaster?: Mailbox;
+  readonly spoofedOwnDomain: 'untrusted-identity' | 'reject' | 'any-identity';
   /** Octets, where a connector names no limit. */
   readonly messageSize: number;
 }
@@ -103,6 +118,7 @@ export interface DeliveryPart {
   readonly expireAfter: number;
   readonly warnAfter: number;
   readonly dnsServers: readonly string[];
+  readonly addAuthenticationResults: readonly PeerClass[];
 }
 
 export interface DirectoryPart {

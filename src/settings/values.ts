@@ -82,6 +82,13 @@ export function parseLdapFilter(text: string): string | undefined {
   return open === 0 && filter.startsWith('(') && filter.length > 2 ? filter : undefined;
 }
 
+/** `example.com` or `*.example.com`. */
+export function parseDomainPattern(text: string): string | undefined {
+  const wild = text.startsWith('*.');
+  const domain = parseName(wild ? text.slice(2) : text);
+  return domain === undefined ? undefined : wild ? `*.${domain}` : domain;
+}
+
 /** A domain that is no IP address in disguise. */
 export function parseName(text: string): Domain | undefined {
   return isIP(text) !== 0 || /^[\d.]+$/.test(text) ? undefined : parseDomain(text);
@@ -119,6 +126,14 @@ export const addressSpace = () =>
   parsed(parseAddressSpace, 'an address space', 'example.com, "*.example.com", "*", or with a cost "example.com;10"');
 export const hostName = () => parsed(parseName, 'a host name', 'mx1.example.com; it must be a name, not an address');
 export const domainName = () => parsed(parseName, 'a domain', 'example.com');
+export const domainPattern = () =>
+  parsed(parseDomainPattern, 'a pattern for domains', 'partner.example, or "*.partner.example" for its subdomains and itself');
+export const certificateName = () =>
+  parsed(
+    parseDomainPattern,
+    'a name in a certificate',
+    'mail.protection.outlook.com, or "*.example.com" for any name one label below',
+  );
 export const mailboxAddress = () => parsed<Mailbox>(parseMailbox, 'an e-mail address', 'user@example.com');
 export const refusal = () =>
   parsed(parseRefusal, 'a refusal', '"550 5.7.1 No mail here": code, enhanced status of the same class, text');

@@ -33,7 +33,10 @@ type Row = [
   messageId: string | null,
   envid: string | null,
   recipients: RecipientRow[],
+  /** What came later than the format; absent where there is nothing. Older versions read past it. */
+  more?: More,
 ];
+type More = Pick<SpooledMessage, 'bodySha256' | 'removedFields' | 'authentication'>;
 
 export function encode(message: SpooledMessage, bodyInFile: boolean): string {
   let flags = bodyInFile ? BODY_IN_FILE : 0;
@@ -52,6 +55,14 @@ export function encode(message: SpooledMessage, bodyInFile: boolean): string {
     message.envid ?? null,
     message.recipients.map(encodeRecipient),
   ];
+  const { bodySha256, removedFields, authentication } = message;
+  if (bodySha256 !== undefined || removedFields !== undefined || authentication !== undefined) {
+    row.push({
+      ...(bodySha256 !== undefined && { bodySha256 }),
+      ...(removedFields !== undefined && { removedFields }),
+      ...(authentication !== undefined && { authentication }),
+    });
+  }
   return JSON.stringify(row);
 }
 
@@ -78,7 +89,7 @@ function encodeRecipient(recipient: SpooledRecipient): RecipientRow {
 
 /** Reads a record; throws where it is none of ours. */
 export function decode(id: SpoolId, record: string): Stored {
-  const [receivedAt, sender, flags, size, wireSize, origin, messageId, envid, recipients] = JSON.parse(record) as Row;
+  const [receivedAt, sender, flags, size, wireSize, origin, messageId, envid, recipients, more] = JSON.parse(record) as Row;
   if (typeof receivedAt !== 'number' || typeof wireSize !== 'number' || !Array.isArray(recipients)) {
     throw new Error('not the record of a message');
   }
@@ -94,6 +105,7 @@ export function decode(id: SpoolId, record: string): Stored {
     ...(messageId !== null && { messageId }),
     size,
     wireSize,
+    ...more,
     recipients: recipients.map(decodeRecipient),
   };
   return { message, bodyInFile: (flags & BODY_IN_FILE) !== 0 };

@@ -157,10 +157,11 @@ export class Spool implements AsyncDisposable {
    * nothing, and an attempt whose outcome is lost is made again. When the store fails it waits until that works again,
    * for an outcome that is forgotten is a duplicate. Rejects only when the spool is closed.
    */
-  async settle({ id, changes, copies, events, notifications }: Settlement): Promise<void> {
+  async settle({ id, changes, copies, events, notifications, authentication }: Settlement): Promise<void> {
     const message = this.load(id);
     if (message === undefined) throw new Error(`no message ${id} in the spool`);
-    const after = settled(message, changes, copies, this.#clock.now());
+    const merged = settled(message, changes, copies, this.#clock.now());
+    const after = authentication === undefined ? merged : { ...merged, authentication };
     if (notifications === undefined || notifications.length === 0) return this.#rewrite(after, events);
     const born: { message: SpooledMessage; body: Buffer }[] = [];
     const writes: Write[] = [];

@@ -45,6 +45,8 @@ export function accepted(message: NewMessage, wireSize: number): SpooledMessage 
     ...(message.messageId !== undefined && { messageId: message.messageId }),
     size: message.size,
     wireSize,
+    ...(message.bodySha256 !== undefined && { bodySha256: message.bodySha256 }),
+    ...(message.removedFields !== undefined && { removedFields: message.removedFields }),
     recipients,
   };
 }

@@ -10,10 +10,15 @@ export interface TestRecords {
   readonly aaaa?: readonly string[];
   readonly txt?: readonly string[];
   readonly cname?: string;
+  readonly ptr?: string;
+  /** Of TLSA, in hex: usage, selector, matching type, data. */
+  readonly tlsa?: readonly string[];
+  /** Seconds; 0 where nothing is said. */
+  readonly ttl?: number;
   readonly fail?: 'servfail' | 'silent';
 }
 
-const TYPES = { 1: 'a', 28: 'aaaa', 15: 'mx', 16: 'txt' } as const;
+const TYPES = { 1: 'a', 5: 'cname', 12: 'ptr', 28: 'aaaa', 15: 'mx', 16: 'txt', 52: 'tlsa' } as const;
 
 export class DnsServer implements AsyncDisposable {
   readonly records: Map<string, TestRecords>;
@@ -71,7 +76,11 @@ export class DnsServer implements AsyncDisposable {
   }
 }
 
-function records(found: TestRecords, type: 'a' | 'aaaa' | 'mx' | 'txt' | undefined): Buffer[] {
+function records(found: TestRecords, type: (typeof TYPES)[keyof typeof TYPES] | undefined): Buffer[] {
+  return answersOf(found, type).map((answer) => withTtl(answer, found.ttl ?? 0));
+}
+
+function answersOf(found: TestRecords, type: (typeof TYPES)[keyof typeof TYPES] | undefined): Buffer[] {
   if (found.cname !== undefined) return [record(5, domain(found.cname))];
   switch (type) {
     case 'a':
@@ -83,10 +92,26 @@ function records(found: TestRecords, type: 'a' | 'aaaa' | 'mx' | 'txt' | undefin
         record(15, Buffer.concat([Buffer.from([preference >> 8, preference & 255]), domain(exchange)])),
       );
     case 'txt':
-      return (found.txt ?? []).map((text) => record(16, Buffer.concat([Buffer.from([text.length]), Buffer.from(text)])));
+      return (found.txt ?? []).map((text) => record(16, strings(text)));
+    case 'ptr':
+      return found.ptr === undefined ? [] : [record(12, domain(found.ptr))];
+    case 'tlsa':
+      return (found.tlsa ?? []).map((hex) => record(52, Buffer.from(hex, 'hex')));
+    case 'cname':
     case undefined:
       return [];
   }
+}
+
+/** A text in strings of 255 octets at most (RFC 1035 §3.3.14). */
+function strings(text: string): Buffer {
+  const parts = text.match(/[^]{1,255}/g) ?? [''];
+  return Buffer.concat(parts.map((part) => Buffer.concat([Buffer.from([part.length]), Buffer.from(part)])));
+}
+
+function withTtl(answer: Buffer, ttl: number): Buffer {
+  answer.writeUInt32BE(ttl, 6);
+  return answer;
 }
 
 /** A record of the name in the question, with a time to live of 0. */

@@ -39,7 +39,8 @@ export interface PeerScript {
   readonly rset?: Reaction;
   readonly quit?: Reaction;
   readonly certificate?: TestCertificate;
-  readonly tls?: SecureContextOptions & { readonly requestCert?: boolean };
+  /** `demandCert`: no session without a client certificate. */
+  readonly tls?: SecureContextOptions & { readonly requestCert?: boolean; readonly demandCert?: boolean };
   readonly lmtp?: boolean;
   readonly unix?: string;
   readonly address?: string;
@@ -128,7 +129,7 @@ function contextOf(certificate: TestCertificate, options: SecureContextOptions =
   const made = contexts.get(certificate) ?? new Map<string, SecureContext>();
   contexts.set(certificate, made);
   const key = JSON.stringify(options);
-  const context = made.get(key) ?? createSecureContext({ ...certificate, ...options });
+  const context = made.get(key) ?? createSecureContext({ sessionIdContext: 'scripted peer', ...certificate, ...options });
   made.set(key, context);
   return context;
 }
@@ -253,11 +254,11 @@ class Dialogue {
       plain.once('data', () => insteadOfHandshake !== undefined && plain.write(insteadOfHandshake));
       return true;
     }
-    const { requestCert = false } = script.tls ?? {};
+    const { requestCert = false, demandCert = false } = script.tls ?? {};
     const secured = new TLSSocket(plain, {
       isServer: true,
-      requestCert,
-      rejectUnauthorized: false,
+      requestCert: requestCert || demandCert,
+      rejectUnauthorized: demandCert,
       secureContext: contextOf(script.certificate, script.tls),
     });
     this.#session.socket = secured;

@@ -3,6 +3,7 @@ import { Activity } from '../../../src/admin/activity.ts';
 import type { Operations } from '../../../src/admin/contract.ts';
 import { createOperations } from '../../../src/admin/operations.ts';
 import type { AdminPorts, Pause, Selector, Steering } from '../../../src/admin/ports.ts';
+import { readReports } from '../../../src/evidence/evidence.ts';
 import { type Domain, type Mailbox, parseMailbox } from '../../../src/mail/address.ts';
 import type { EventRecord } from '../../../src/mail/event.ts';
 import type { Connector, RouteDecision } from '../../../src/mail/route.ts';
@@ -139,6 +140,8 @@ export function fakeRelay(): FakeRelay {
         }),
       },
       connectors: {
+        learnedTls: () => [],
+        acceptTls: () => Promise.resolve([]),
         all: () => [CLOUD, ON_PREMISES],
         paused: (name) => paused.get(name),
         pause: async (name, by) => void paused.set(name, { by, since: NOW }),
@@ -158,6 +161,12 @@ export function fakeRelay(): FakeRelay {
           ),
       },
       evidence: { query: () => Promise.resolve({ records: relay.records, more: relay.more }) },
+      // no files: the records are those that wait
+      proof: readReports('/nonexistent', {
+        *pending() {
+          yield { sequence: 1, lines: relay.records.map((one) => JSON.stringify(one)).join('\n') };
+        },
+      }),
       routing: { explain: ({ recipient }) => (recipient.localPart === 'nobody' ? refused : decision) },
       status: {
         hostname: 'mx1.example.com' as Domain,
@@ -171,6 +180,11 @@ export function fakeRelay(): FakeRelay {
       settings: {
         check: () => Promise.resolve({ ok: true, mistakes: [], notes: [] }),
         reload: () => Promise.resolve({ ok: true, mistakes: [], notes: [] }),
+      },
+      probes: { list: () => [], run: () => Promise.reject(new Error('no probes here')), history: () => [] },
+      doctor: {
+        examine: () =>
+          Promise.resolve({ errors: 0, warnings: 0, notes: 0, findings: [], unchecked: [], 'cloud-commands': [] }),
       },
     },
   };

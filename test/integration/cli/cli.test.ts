@@ -69,8 +69,10 @@ function ports(): CliPorts {
       });
     },
     run: (file) => Promise.resolve(file === 'config/bridgehead.yaml' ? 0 : 78),
+    smtpCheck: () => Promise.resolve({ ok: true, checked: [] }),
     demo: (args) => Promise.resolve(args.includes('--keep') ? 0 : 1),
     user: 'anna',
+    readHeaders: () => Promise.resolve({ ok: true, report: { hops: [], 'vouched-encrypted': false }, text: '' }),
     inspectFile: (file) => Promise.resolve(file.endsWith('batch.csv') ? [BATCH_FILE] : []),
     readWaveList: () => Promise.resolve({ addresses: [{ address: 'anna@example.com', line: 2 }], findings: [] }),
     render: { story: renderTrace, csv: (records) => renderMessageTracking(records, '0.1.0', NOW) },

@@ -78,14 +78,14 @@ describe('the evidence store', () => {
     expect(count('2026-11-22')).toBe(10_000);
   });
 
-  it('leaves one plain file a day when it closes, also after questions', async () => {
+  it('leaves a plain file and the note of its chain a day when it closes, also after questions', async () => {
     const outbox = new MemoryOutbox();
     {
       await using evidence = await open(outbox);
       outbox.commit(received(1));
       await evidence.query({ sender: 'sender1@example.net' });
     }
-    expect(readdirSync(join(directory, 'evidence'))).toEqual(['2026-11-22.sqlite']);
+    expect(readdirSync(join(directory, 'evidence'))).toEqual(['2026-11-22.chain', '2026-11-22.sqlite']);
   });
 
   it('holds a bounded part of a burst in memory and reads the rest from the outbox', async () => {

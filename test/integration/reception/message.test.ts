@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { reply } from '../../../src/mail/reply.ts';
 import { ADMITTED, perimeter } from './perimeter.ts';
@@ -73,9 +74,25 @@ describe('a message', () => {
       'directory-version': 3,
       reply: { code: 250, enhanced: '2.0.0', text: 'Queued as 01TEST00000000000000000001' },
       size: spooled?.message.size,
+      'body-sha256': 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855',
       tls: { result: 'not-used' },
     });
   });
+
+  for (const [bareLineEnds, text, body] of [
+    ['reject', 'Subject: x\r\n\r\n..\r\nHello\r\n...two\r\n', '.\r\nHello\r\n..two\r\n'],
+    ['reject', `Subject: x\r\n\r\n${'..long\r\n'.repeat(40_000)}`, '.long\r\n'.repeat(40_000)],
+    ['normalise', 'Subject: x\r\n\r\nbare\n.dot\rend\r\n', 'bare\r\n.dot\r\nend\r\n'],
+  ] as const) {
+    it(`is kept with the SHA-256 of its body, dots unstuffed (${bareLineEnds}, ${text.length} octets)`, async () => {
+      await using relay = await perimeter({ bareLineEnds });
+      const client = await relay.client();
+      expect(await client.mail(text)).toMatch(/^250 /);
+      const expected = createHash('sha256').update(body).digest('hex');
+      expect(relay.spool.messages[0]?.message.bodySha256).toBe(expected);
+      expect(relay.spool.messages[0]?.events[0]?.['body-sha256']).toBe(expected);
+    });
+  }
 
   it('is ours only when the spool has it: 250 comes after the commit, 451 when it fails (R13)', async () => {
     await using relay = await perimeter();
@@ -306,4 +323,19 @@ describe('a refusal in session', () => {
       { event: 'REJECT', recipient: 'x%other.example@example.com', reply: { enhanced: '5.7.1' } },
     ]);
   });
+});
+
+it('keeps what the message says of its way before us, once a message and within bounds', async () => {
+  await using relay = await perimeter();
+  const client = await relay.client();
+  await client.command('EHLO client.example.net');
+  await client.mail(
+    `Received: from a.example by b.example\r\n\tid 1; Sun, 22 Nov 2026 10:00:00 +0000\r\nReceived: from ${'x'.repeat(5000)}\r\nSubject: x\r\n\r\nReceived: in the body\r\n`,
+    ['user@example.com', 'other@example.com'],
+  );
+  const [first, second] = relay.spool.messages[0]?.events ?? [];
+  expect(first?.received?.[0]).toBe('Received: from a.example by b.example id 1; Sun, 22 Nov 2026 10:00:00 +0000');
+  // the long one is not cut: without its end it could seem to say "no TLS"
+  expect(first?.received).toHaveLength(1);
+  expect(second?.received).toBeUndefined();
 });

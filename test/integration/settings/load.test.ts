@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -137,7 +137,9 @@ describe('the shipped settings', () => {
     expect(loaded.settings.reception.peers[1]?.networks).toEqual(['40.92.0.0/15', '2a01:111:f400::/48']);
     const unused = loaded.notes.filter(({ problem }) => problem.startsWith('accepted, not used yet')).map(({ path }) => path);
     expect(loaded.settings.directory.live.map(({ refresh }) => refresh)).toEqual([600_000, 300_000]);
-    expect(unused).toEqual(expect.arrayContaining(['alerts.mail-to', 'alerts.webhook-file', 'peers.gateway.original-client']));
+    expect(unused).toEqual(expect.arrayContaining(['peers.gateway.original-client']));
+    // C11: nothing leads to an address of the Internet in the sample
+    expect(loaded.notes.map(({ path }) => path)).toContain('alerts.mail-to[0]');
   });
 });
 
@@ -154,6 +156,20 @@ describe('notes', () => {
 });
 
 describe('mistakes', () => {
+  it('are a renewal hook that cannot be run and a webhook file without a URL', async () => {
+    await writeFile(join(folder, 'hook.sh'), '#!/bin/sh\n', { mode: 0o600 });
+    await writeFile(join(folder, 'hook.url'), 'hooks.example.net\n');
+    const loaded = await check(`${MINIMAL}tls: { renewal-hook: [hook.sh, now] }\nalerts: { webhook-file: hook.url }\n`);
+    expect(!loaded.ok && loaded.mistakes.map(({ path, problem }) => [path, problem.replace(folder, '')])).toEqual([
+      ['tls.renewal-hook[0]', '/hook.sh may not be run by the relay'],
+      ['alerts.webhook-file', 'the file holds no http(s) URL'],
+    ]);
+    await chmod(join(folder, 'hook.sh'), 0o700);
+    await writeFile(join(folder, 'hook.url'), 'https://hooks.example.net/T1\n');
+    const mended = await check(`${MINIMAL}tls: { renewal-hook: [hook.sh, now] }\nalerts: { webhook-file: hook.url }\n`);
+    expect(mended.ok && mended.settings.tls.renewalHook).toEqual([join(folder, 'hook.sh'), 'now']);
+  });
+
   it('are all named at once, each with its line, its path and a remedy', async () => {
     const loaded = await check(
       'hostname: 10.1.2.3\nrelay-name: [a.example]\ndomains:\n  - { name: example.com, unknown-recipients: on-premise }\nconnectors:\n  - name: home\n    address-spaces: [example.com]\n    next-hop: { mx: true }\n    message-size: 35\nrules:\n  - { then: { connector: lab } }\nqueue: { expire-after: 5 days }\n',
@@ -263,6 +279,27 @@ describe('mistakes', () => {
       'C12 opportunistic with a client certificate',
       BOTH.replace('next-hop: { mx: true }', 'next-hop: { mx: true }, tls: { certificate: nope.pem, key: nope.key }'),
       '4 connectors[0].tls.certificate: C12: a client certificate with mode opportunistic; mail without it would not be attributed to us',
+    ],
+    [
+      'C12 opportunistic with a client certificate, for a domain',
+      BOTH.replace(
+        'next-hop: { mx: true }',
+        'next-hop: { mx: true }, tls: { mode: required, certificate: nope.pem, key: nope.key, destinations: [{ domain: t.example, mode: opportunistic }] }',
+      ),
+      '4 connectors[0].tls.destinations[0].mode: C12: mode opportunistic on a connector with a client certificate; mail without it would not be attributed to us',
+    ],
+    [
+      'TLS for one domain twice',
+      BOTH.replace(
+        'next-hop: { mx: true }',
+        'next-hop: { mx: true }, tls: { destinations: [{ domain: t.example, mode: none }, { domain: t.example, mode: required }] }',
+      ),
+      '4 connectors[0].tls.destinations[1].domain: t.example stands here twice (destinations[0])',
+    ],
+    [
+      'a name in a certificate that is none',
+      BOTH.replace('next-hop: { mx: true }', 'next-hop: { mx: true }, tls: { mode: verified, names: ["*"] }'),
+      '4 connectors[0].tls.names[0]: "*" is not a name in a certificate',
     ],
     [
       'two next hops',

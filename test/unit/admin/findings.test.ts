@@ -11,6 +11,7 @@ describe('the findings of status', () => {
     const connectors = ['cloud', 'internet', 'on-premises'].map((name) => ({ name }));
     expect(pauseFindings(connectors, (name) => paused.get(name))).toEqual([
       {
+        code: 'connector-paused:cloud',
         severity: 'error',
         problem: 'cloud is paused since 2026-11-22T10:00:00.000Z: it refuses everybody',
         remedy: 'mend the cause, then bridgehead connector resume cloud',

@@ -15,6 +15,9 @@ describe('the story of a message', () => {
                           to mail.example [203.0.113.9]:25, connector cloud, attempt 1, 41 ms
                           250 2.0.0 Ok: queued as 4C1
                           TLS: encrypted, TLSv1.3 TLS_AES_256_GCM_SHA384 X25519; certificate CN=mail.example; not verified: DEPTH_ZERO_SELF_SIGNED_CERT
+  now     user1@example.com: the cloud has it, mail.example said 250 2.0.0 Ok: queued as 4C1
+  cloud   its own trace of this message, in Exchange Online PowerShell:
+          Get-MessageTraceV2 -MessageId '<m1@example.net>' -RecipientAddress 'user1@domain1.microsoftonline.com','user1@example.com' -StartDate '2026-11-22T11:00:00Z' -EndDate '2026-11-23T12:00:00Z'
 `);
   });
 
@@ -35,10 +38,24 @@ describe('the story of a message', () => {
       }),
     ]);
     expect(story).toContain('TLS: in clear, after TLS failed');
-    expect(story).toContain('tried STARTTLS intermediate: handshake-failed (ECONNRESET)');
-    expect(story).toContain('tried clear: plain-after-failure');
+    expect(story).toContain('offered TLS 1.2 or newer (intermediate): the handshake failed (ECONNRESET)');
+    expect(story).toContain('then without TLS: sent in clear');
     expect(story).toContain('the next hop may have it already');
     expect(story).toContain('next attempt 2026-11-22T12:05:00.000Z');
+  });
+
+  it('explains a refusal once a message, under the last of its kind, with what the relay does about it', () => {
+    const refused = { code: 450, enhanced: '4.7.230', text: 'Connecting Exchange server version is out-of-date' };
+    const story = renderTrace([
+      sent(1, { event: 'DEFER', attempt: 1, reply: refused }),
+      sent(1, { event: 'DEFER', attempt: 2, reply: refused }),
+      sent(1, { event: 'FAIL', attempt: 3, reply: { ...refused, code: 550, enhanced: '5.7.230' } }),
+    ]);
+    expect(story.match(/means   The cloud slows down mail from an Exchange server/g)).toHaveLength(1);
+    expect(story.indexOf('attempt 2')).toBeLessThan(story.indexOf('The cloud slows down'));
+    expect(story).toContain('relay   It halves its connections there');
+    expect(story).toContain('means   The cloud takes no more mail');
+    expect(story).toContain('relay   It failed this message');
   });
 
   it('tells refusals of one session together', () => {
@@ -53,6 +70,30 @@ describe('the story of a message', () => {
     const story = renderTrace([refusal(1), refusal(2)]);
     expect(story.match(/refused in session/g)).toHaveLength(1);
     expect(story.match(/550 5.1.1 User unknown/g)).toHaveLength(2);
+  });
+
+  it('joins what the message says of its way before us, and that it is no proof', () => {
+    const story = renderTrace([
+      received(1, {
+        received: [
+          'Received: from inside.example.net (inside.example.net [192.0.2.7]) by client.example.net (Postfix) with ESMTP id 4AB; Sun, 22 Nov 2026 11:59:58 +0000',
+        ],
+      }),
+    ]);
+    expect(story).toContain('before  what the message says of its way to us; whoever sent it could have written that');
+    expect(story).toContain('inside.example.net [192.0.2.7] -> client.example.net');
+    expect(story.indexOf('-> client.example.net')).toBeLessThan(story.indexOf('received  user1@example.com'));
+  });
+
+  it('says of a body that went out whether it is the one that came', () => {
+    const story = renderTrace([
+      received(1, { 'body-sha256': 'ab'.repeat(32) }),
+      sent(1, { 'body-sha256': 'ab'.repeat(32) }),
+      sent(1, { 'body-sha256': 'cd'.repeat(32) }),
+    ]);
+    expect(story).toContain('body SHA-256 abababababababab…\n');
+    expect(story).toContain('body as it came');
+    expect(story).toContain('body SHA-256 cdcdcdcdcdcdcdcd…, NOT the one that came');
   });
 
   it('lets no reply steer the terminal of the reader', () => {

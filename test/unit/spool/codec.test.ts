@@ -36,6 +36,30 @@ describe('the record of a spooled message', () => {
     expect(decode(message.id, encode(message, true))).toEqual({ message, bodyInFile: true });
   });
 
+  it('keeps the proof of the body, what does not go out, and what was found out about the sender', () => {
+    const message: SpooledMessage = {
+      ...spooled(1, 0),
+      bodySha256: 'ab'.repeat(32),
+      removedFields: ['x-ms-exchange-organization-scl'],
+      authentication: {
+        time: '2026-11-22T10:00:00.000Z',
+        spf: { result: 'fail', domain: 'example.com' },
+        dkim: [{ result: 'pass', domain: 'example.net', selector: 's' }],
+        dmarc: { result: 'none' },
+        claims: ['example.com'],
+        'own-domain': 'spoofed',
+      },
+    };
+    expect(decode(message.id, encode(message, false)).message).toEqual(message);
+  });
+
+  it('reads what a version before them wrote, and such a version reads past them', () => {
+    const record = encode({ ...spooled(1, 0), bodySha256: 'ab' }, false);
+    const row = JSON.parse(record) as unknown[];
+    expect(row).toHaveLength(10);
+    expect(decode(id(1), JSON.stringify(row.slice(0, 9))).message).not.toHaveProperty('bodySha256');
+  });
+
   it('leaves absent what was absent', () => {
     const message = spooled(1, 0);
     const { message: again } = decode(message.id, encode(message, false));

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { TlsMode } from '../../../../src/mail/route.ts';
 import { signed } from '../../../support/certificates.ts';
 import { drop, ScriptedPeer } from '../../../support/scripted-peer.ts';
 import { deliverOne, SHORT, to, transport } from './setup.ts';
@@ -39,6 +40,30 @@ describe('a kept connection', () => {
     expect(peer.sessions).toHaveLength(5);
     await deliverOne(relay, to(peer.port));
     expect(peer.sessions).toHaveLength(5);
+  });
+
+  it('is not shared by domains with different TLS, and each gets its own', async () => {
+    await using peer = await ScriptedPeer.start({ certificate: signed });
+    await using relay = transport();
+    const destination = (pattern: string, mode: TlsMode) => ({
+      pattern,
+      tls: { mode, profile: 'intermediate' as const },
+      source: `settings, ${pattern}`,
+    });
+    const by = to(
+      peer.port,
+      {},
+      { tlsDestinations: [destination('clear.example', 'none'), destination('*.strict.example', 'verified')] },
+    );
+    for (const [domain, result] of [
+      ['example.com', 'verified'],
+      ['clear.example', 'not-tried'],
+      ['a.strict.example', 'verified'],
+      ['b.strict.example', 'verified'],
+      ['example.net', 'verified'],
+    ] as const)
+      expect((await deliverOne(relay, by, {}, domain)).tls.result).toBe(result);
+    expect(peer.sessions).toHaveLength(3);
   });
 
   it('says QUIT after its share of messages', async () => {
@@ -132,6 +157,26 @@ describe('a kept connection', () => {
       expect(reused).toEqual([false, true]);
       expect(first.tls).toMatchObject({ result: 'verified', verified: true });
       expect(second.tls).toEqual(first.tls);
+    });
+});
+
+describe('a peer whose handshake breaks when a session is resumed', () => {
+  for (const mode of ['opportunistic', 'required'] as const)
+    it(`gets the next message by a full one, never in clear for it, and no such offer again (${mode})`, async () => {
+      // what OpenSSL does in a server that asks for certificates and was given no session id context
+      await using peer = await ScriptedPeer.start({ certificate: signed, tls: { requestCert: true, sessionIdContext: '' } });
+      await using relay = transport({ pool: { transactions: 1 } });
+      await deliverOne(relay, to(peer.port, { mode }));
+      const { outcome, tls } = await deliverOne(relay, to(peer.port, { mode }));
+      expect(outcome.kind).toBe('relayed');
+      expect(tls.ladder).toMatchObject([
+        { offer: 'STARTTLS intermediate', result: 'handshake-failed' },
+        { offer: 'STARTTLS intermediate', result: 'verified' },
+      ]);
+      const third = await deliverOne(relay, to(peer.port, { mode }));
+      expect(third.tls.ladder).toMatchObject([{ offer: 'STARTTLS intermediate', result: 'verified' }]);
+      expect(peer.messages.map(({ secure }) => secure)).toEqual([true, true, true]);
+      expect(peer.sessions).toHaveLength(4);
     });
 });
 

@@ -104,6 +104,7 @@ export function transaction(more: Partial<Transaction> = {}): Transaction {
     smtputf8: false,
     size: body.length,
     body,
+    stuffed: true,
     ...more,
   };
 }

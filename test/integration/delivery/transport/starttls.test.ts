@@ -2,9 +2,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { TlsMode } from '../../../../src/mail/route.ts';
-import { clientCertificate, expired, otherName, selfSigned, signed, signedRsa } from '../../../support/certificates.ts';
-import { drop, hang, type PeerScript, ScriptedPeer } from '../../../support/scripted-peer.ts';
+import { clientCertificate, otherName, selfSigned, signed, signedRsa } from '../../../support/certificates.ts';
+import { hang, type PeerScript, ScriptedPeer } from '../../../support/scripted-peer.ts';
 import { deliverOne, SHORT, to, transport } from './setup.ts';
 
 const garbage: PeerScript = { starttls: '220 Ready', insteadOfHandshake: 'this is no handshake\r\n' };
@@ -13,144 +12,8 @@ const oldTls: PeerScript = {
   tls: { minVersion: 'TLSv1', maxVersion: 'TLSv1', ciphers: 'DEFAULT:@SECLEVEL=0' },
 };
 
-interface Case {
-  readonly peer: string;
-  readonly script: PeerScript;
-  /** Where it is delivered in mode opportunistic: the results of the ladder, and over which protocol. */
-  readonly opportunistic: readonly string[];
-  readonly protocol?: string;
-  readonly required: readonly string[];
-  readonly verified: readonly string[];
-}
-
-const CASES: readonly Case[] = [
-  {
-    peer: 'offers no STARTTLS',
-    script: {},
-    opportunistic: ['STARTTLS intermediate not-offered'],
-    required: ['STARTTLS intermediate not-offered'],
-    verified: ['STARTTLS intermediate not-offered'],
-  },
-  {
-    peer: 'refuses STARTTLS with 454',
-    script: { starttls: '454 4.7.0 TLS not available' },
-    opportunistic: ['STARTTLS intermediate refused'],
-    required: ['STARTTLS intermediate refused'],
-    verified: ['STARTTLS intermediate refused'],
-  },
-  {
-    peer: 'answers 421 to STARTTLS',
-    script: { starttls: '421 4.3.2 not now' },
-    opportunistic: ['STARTTLS intermediate refused', 'clear plain-after-failure'],
-    required: ['STARTTLS intermediate refused'],
-    verified: ['STARTTLS intermediate refused'],
-  },
-  {
-    peer: 'answers 220 and then garbage',
-    script: garbage,
-    opportunistic: ['STARTTLS intermediate handshake-failed', 'clear plain-after-failure'],
-    required: ['STARTTLS intermediate handshake-failed'],
-    verified: ['STARTTLS intermediate handshake-failed'],
-  },
-  {
-    peer: 'drops the connection after STARTTLS',
-    script: { starttls: drop },
-    opportunistic: ['STARTTLS intermediate handshake-failed', 'clear plain-after-failure'],
-    required: ['STARTTLS intermediate handshake-failed'],
-    verified: ['STARTTLS intermediate handshake-failed'],
-  },
-  {
-    peer: 'hangs in the handshake',
-    script: { starttls: '220 Ready' },
-    opportunistic: ['STARTTLS intermediate timed-out', 'clear plain-after-failure'],
-    required: ['STARTTLS intermediate timed-out'],
-    verified: ['STARTTLS intermediate timed-out'],
-  },
-  {
-    peer: 'never answers STARTTLS',
-    script: { starttls: hang },
-    opportunistic: ['STARTTLS intermediate timed-out', 'clear plain-after-failure'],
-    required: ['STARTTLS intermediate timed-out'],
-    verified: ['STARTTLS intermediate timed-out'],
-  },
-  {
-    peer: 'speaks TLS 1.0 only',
-    script: oldTls,
-    opportunistic: ['STARTTLS intermediate handshake-failed', 'STARTTLS legacy verified'],
-    protocol: 'TLSv1',
-    required: ['STARTTLS intermediate handshake-failed'],
-    verified: ['STARTTLS intermediate handshake-failed'],
-  },
-  {
-    peer: 'has an expired certificate',
-    script: { certificate: expired },
-    opportunistic: ['STARTTLS intermediate encrypted'],
-    protocol: 'TLSv1.3',
-    required: ['STARTTLS intermediate encrypted'],
-    verified: ['STARTTLS intermediate handshake-failed'],
-  },
-  {
-    peer: 'has a self-signed certificate',
-    script: { certificate: selfSigned },
-    opportunistic: ['STARTTLS intermediate encrypted'],
-    protocol: 'TLSv1.3',
-    required: ['STARTTLS intermediate encrypted'],
-    verified: ['STARTTLS intermediate handshake-failed'],
-  },
-  {
-    peer: "has another host's certificate",
-    script: { certificate: otherName },
-    opportunistic: ['STARTTLS intermediate encrypted'],
-    protocol: 'TLSv1.3',
-    required: ['STARTTLS intermediate encrypted'],
-    verified: ['STARTTLS intermediate handshake-failed'],
-  },
-  {
-    peer: 'has a good certificate',
-    script: { certificate: signed },
-    opportunistic: ['STARTTLS intermediate verified'],
-    protocol: 'TLSv1.3',
-    required: ['STARTTLS intermediate verified'],
-    verified: ['STARTTLS intermediate verified'],
-  },
-];
-
 const ladderOf = (tls: { readonly ladder?: readonly { offer: string; result: string }[] }) =>
   tls.ladder?.map(({ offer, result }) => `${offer} ${result}`);
-
-describe('R3, P5: a peer that', () => {
-  for (const { peer: title, script, opportunistic, protocol, required, verified } of CASES) {
-    it(`${title} gets the mail exactly once where TLS is opportunistic`, async () => {
-      await using peer = await ScriptedPeer.start(script);
-      await using relay = transport({ deadlines: SHORT });
-      const { outcome, tls } = await deliverOne(relay, to(peer.port));
-      expect(outcome.kind).toBe('relayed');
-      expect(peer.messages).toHaveLength(1);
-      expect(peer.messages[0]?.protocol).toBe(protocol);
-      expect(ladderOf(tls)).toEqual(opportunistic);
-      expect(tls.result).toBe(opportunistic.at(-1)?.split(' ').at(-1));
-      expect(tls.protocol).toBe(protocol);
-    });
-
-    for (const [mode, ladder] of [
-      ['required', required],
-      ['verified', verified],
-    ] as const) {
-      const goes = ladder.at(-1)?.match(/encrypted|verified$/) !== null;
-      it(`${title} gets ${goes ? 'the mail under TLS' : 'nothing, and never anything in clear,'} where TLS is ${mode}`, async () => {
-        await using peer = await ScriptedPeer.start(script);
-        await using relay = transport({ deadlines: SHORT });
-        const { outcome, tls } = await deliverOne(relay, to(peer.port, { mode: mode satisfies TlsMode }));
-        expect(outcome).toMatchObject(goes ? { kind: 'relayed' } : { kind: 'deferred', cause: 'connection' });
-        expect(peer.messages.map(({ secure }) => secure)).toEqual(goes ? [true] : []);
-        expect(ladderOf(tls)).toEqual(ladder);
-        expect(outcome.reply.enhanced).toMatch(goes ? /^2\.0\.0$/ : /^4\.7\.[45]$/);
-        expect(peer.commands.filter((command) => command.startsWith('MAIL'))).toHaveLength(goes ? 1 : 0);
-        expect(peer.sessions).toHaveLength(1);
-      });
-    }
-  }
-});
 
 describe('the ladder', () => {
   it('waits for the answer to STARTTLS no longer than for a handshake', async () => {

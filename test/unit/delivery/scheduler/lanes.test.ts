@@ -11,6 +11,25 @@ const laneOf = () => new Lane('on-premises', ON_PREMISES, destination);
 const seen = (lane: Lane, outcome: Parameters<typeof attemptOf>[0], started: number, ended: number) =>
   lane.observe([attemptOf(outcome)], started, ended, ended, () => MINUTE);
 
+describe('lanes', () => {
+  it('never mix domains with different TLS in one transaction', () => {
+    const lanes = new Lanes();
+    const tls = { mode: 'verified', profile: 'intermediate' } as const;
+    const by = {
+      ...ON_PREMISES,
+      tlsDestinations: [
+        { pattern: 'partner.example', tls, source: '' },
+        { pattern: '*.agency.example', tls, source: '' },
+      ],
+    };
+    const laneFor = (address: string) => lanes.of(legBy(by, box(address))).key;
+    expect(laneFor('a@example.com')).toBe('on-premises');
+    expect(laneFor('a@partner.example')).toBe('on-premises partner.example');
+    expect(laneFor('a@one.agency.example')).toBe('on-premises *.agency.example');
+    expect(laneFor('a@two.agency.example')).toBe('on-premises *.agency.example');
+  });
+});
+
 describe('a lane', () => {
   it('risks few connections until the hop has answered, then all that the connector allows', () => {
     const lane = laneOf();

@@ -178,7 +178,8 @@ export class FakeSpool implements DueMail {
       recipients[change.index] = { ...one, ...change };
     }
     recipients.push(...(settlement.copies ?? []));
-    const after = { ...before, recipients };
+    const { authentication } = settlement;
+    const after = { ...before, recipients, ...(authentication !== undefined && { authentication }) };
     if (recipients.every(isFinal)) {
       this.messages.delete(settlement.id);
       this.done.set(settlement.id, after);
