@@ -81,11 +81,13 @@ export async function startRelay(initial: Settings, { log, clock, version }: Rel
   const found = await openDirectory(settings.directory, { clock });
   if (!found.ok) throw new DirectoryRefused(found.findings);
   const { directory } = found;
-  let foundInDirectory = found.findings;
   let refusedReload: CheckReport | undefined;
   for (const finding of found.findings) log.warn({ finding }, 'directory finding');
   const proofs = opened.use(new DomainProofs(settings.domainProof, { clock, log }));
-  const grace = new GraceWindow({ file: `${settings.directory.folder}/grace.json`, directory, clock, log });
+  const { folder, gracePeriod } = settings.directory;
+  const grace = new GraceWindow({ file: `${folder}/grace.json`, directory, clock, log, window: gracePeriod });
+  // whoever changed sides while nothing ran has the window too (R5)
+  if (found.before !== undefined) await grace.compare(found.before, directory.active());
   let routing = compileRouting(settings.routing, proofs.isGated);
 
   const activity = new Activity();
@@ -139,6 +141,7 @@ export async function startRelay(initial: Settings, { log, clock, version }: Rel
       log,
       settings: () => settings,
       recheck: () => scheduler.recheckHeld(),
+      attemptsEnd: (isMeant, deadline) => scheduler.attemptsEnd(isMeant, deadline),
     }),
   );
   listeners.push((event) => operating.onEvent(event));
@@ -177,7 +180,6 @@ export async function startRelay(initial: Settings, { log, clock, version }: Rel
     }
     // From here on nothing waits and nothing can refuse: all of it is active for the next command and the next attempt
     refusedReload = undefined;
-    foundInDirectory = loading.findings;
     settings = next;
     routing = compileRouting(next.routing, proofs.isGated);
     scheduler.reconfigure(next.delivery);
@@ -202,7 +204,7 @@ export async function startRelay(initial: Settings, { log, clock, version }: Rel
           },
         ]),
     ...operating.findings(),
-    ...directoryFindings(foundInDirectory),
+    ...directoryFindings(directory.found),
     ...pauseFindings(settings.delivery.connectors, (name) => paused.of(name)),
     ...scheduler
       .stats()
