@@ -64,7 +64,9 @@ export async function openOffline(
   opened.defer(() => transport.close(1_000));
   const paused = pauses(spool, clock);
   const proofs = opened.use(new DomainProofs(settings.domainProof, { clock, log }));
-  const grace = new GraceWindow({ file: `${settings.directory.folder}/grace.json`, directory, clock, log });
+  const { folder, gracePeriod } = settings.directory;
+  const grace = new GraceWindow({ file: `${folder}/grace.json`, directory, clock, log, window: gracePeriod });
+  if (found.before !== undefined) await grace.compare(found.before, directory.active());
   const routing = compileRouting(settings.routing, proofs.isGated);
   const admission = {
     routing: () => routing,
@@ -127,7 +129,7 @@ export async function openOffline(
         findings: () => [
           ...storeFindings(spool),
           ...operating.findings(),
-          ...directoryFindings(found.findings),
+          ...directoryFindings(directory.found),
           ...pauseFindings(settings.delivery.connectors, (name) => paused.of(name)),
           ...tlsFindings(learned.findings(settings.delivery.connectors)),
           ...certificates.findings(),

@@ -20,11 +20,14 @@ import { unsafeMailboxes } from './directory/reconcile/wave-check.ts';
 import type { DirectoryVersion } from './directory/version.ts';
 import { Disagreements } from './directory/waves/disagreements.ts';
 import type { GraceWindow } from './directory/waves/grace-window.ts';
+import { LateRefusals } from './directory/waves/late-refusals.ts';
+import type { WaveDeps } from './directory/waves/ports.ts';
 import { Waves } from './directory/waves/waves.ts';
 import type { AddressBook } from './evidence/by-mailbox.ts';
 import { clientsOf } from './evidence/clients.ts';
+import { readDeliveryReport } from './evidence/delivery-report.ts';
 import type { EvidenceAnswer, EvidenceFilter } from './evidence/filter.ts';
-import { isWithin, mailboxKey } from './mail/address.ts';
+import { isWithin, mailboxKey, parseMailbox } from './mail/address.ts';
 import type { EventRecord } from './mail/event.ts';
 import type { SpooledMessage, SpoolId } from './mail/spooled.ts';
 import type { Clock } from './platform/clock.ts';
@@ -47,6 +50,8 @@ export interface OperatingParts {
   readonly evidence: { query(filter: EvidenceFilter): Promise<EvidenceAnswer> };
   /** Routes held and queued mail anew; without a relay the next start does. */
   readonly recheck: () => Promise<void>;
+  /** Absent without a relay: nothing is under way then. */
+  readonly attemptsEnd?: WaveDeps['attemptsEnd'];
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -65,6 +70,7 @@ export class Operating implements AsyncDisposable {
   readonly #parts: OperatingParts;
   readonly #waves: Waves;
   readonly #disagreements: Disagreements;
+  readonly #lateRefusals: LateRefusals;
   readonly #checkup: Checkup;
   readonly #mx: MxSwitches;
   #refresher: Refresher | undefined;
@@ -76,11 +82,25 @@ export class Operating implements AsyncDisposable {
     this.#waves = waves;
     this.#disagreements = disagreements;
     this.#checkup = checkup;
+    this.#lateRefusals = new LateRefusals({
+      body: (id) => {
+        const message = parts.spool.load(id);
+        return message === undefined ? undefined : parts.spool.body(message);
+      },
+      read: readDeliveryReport,
+      evidence: parts.evidence,
+      directory: parts.directory,
+      learn: (refused) => disagreements.onLateRefusal(refused),
+      log: parts.log,
+    });
     this.#mx = new MxSwitches(mxSettings(parts.settings()), { clock: parts.clock, directory: parts.directory });
     const desk = new DirectoryDesk({
       directory: parts.directory,
       checkup,
-      live: { refresh: (name) => this.#refresher?.refresh(name), states: () => this.#refresher?.states() ?? [] },
+      live: {
+        refresh: (name, options) => this.#refresher?.refresh(name, options),
+        states: () => this.#refresher?.states() ?? [],
+      },
       queued: (before, after) => this.#queued(before, after),
       changed: (before) => this.changed(before),
     });
@@ -115,9 +135,18 @@ export class Operating implements AsyncDisposable {
       folder: wavesFolder,
       directory,
       evidence: parts.evidence,
-      unsafe: async ({ mailboxes }) => unsafeMailboxes(await checkup.checkMailboxes(mailboxes, 'cloud')),
+      unsafe: async ({ mailboxes }) => {
+        const checked = await checkup.checkMailboxes(mailboxes, 'cloud');
+        return { unsafe: unsafeMailboxes(checked), unchecked: checked.unknown };
+      },
       recheck: parts.recheck,
       grace: parts.grace,
+      hold: () => settings().directory.hold,
+      addressesOf: (mailbox) =>
+        addressBook(directory)
+          .addressesOf(mailbox)
+          .flatMap((one) => parseMailbox(one) ?? []),
+      ...(parts.attemptsEnd !== undefined && { attemptsEnd: parts.attemptsEnd }),
       clock,
       log,
       isOurs: ({ domain }) =>
@@ -155,19 +184,21 @@ export class Operating implements AsyncDisposable {
 
   /** New settings, after the directory took them. */
   async reconfigure(before: DirectoryVersion): Promise<void> {
-    const { settings, clock, directory, proofs } = this.#parts;
+    const { settings, clock, directory, proofs, grace } = this.#parts;
     const next = settings();
+    grace.reconfigure(next.directory.gracePeriod);
     proofs.reconfigure(next.domainProof);
     this.#mx.reconfigure(mxSettings(next));
     this.#refresher?.reconfigure(liveSources(next.directory, clock));
-    if (directory.active() !== before) await this.changed(before);
+    if (directory.active() === before) await this.#waves.follow();
+    else await this.changed(before);
   }
 
   /** Another version is active: waves, the grace window and queued mail follow, and all is compared anew. */
   async changed(before: DirectoryVersion): Promise<void> {
     const { grace, directory, recheck } = this.#parts;
     await grace.compare(before, directory.active());
-    await this.#waves.followDirectory();
+    await this.#waves.follow();
     await recheck();
     if (this.#refresher !== undefined) this.#checkup.soon();
   }
@@ -176,6 +207,7 @@ export class Operating implements AsyncDisposable {
   onEvent(record: EventRecord): void {
     this.#waves.onEvent(record);
     this.#disagreements.onEvent(record);
+    this.#lateRefusals.onEvent(record);
   }
 
   /** The answer at RCPT where the hold of a wave is full (C9). */
@@ -200,6 +232,7 @@ export class Operating implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#flushing);
     await this.#refresher?.[Symbol.asyncDispose]();
+    await this.#lateRefusals[Symbol.asyncDispose]();
     await this.#waves[Symbol.asyncDispose]();
     this.#disagreements[Symbol.dispose]();
   }
@@ -282,7 +315,7 @@ function directoryPort(desk: DirectoryDesk, admission: AdmissionDeps): Operating
     unset: (address, by) => desk.unset(address, by),
     history: (limit) => desk.history(limit),
     rollback: (version, by) => desk.rollback(version, by),
-    refresh: (name) => desk.refresh(name),
+    refresh: (name, by, yesShrink) => desk.refresh(name, by, yesShrink),
     async explain(trial, question) {
       const other = await desk.trial(trial);
       return 'find' in other && 'version' in other ? await explainWith(admission, other, question) : other;

@@ -99,11 +99,13 @@ export async function startRelay(initial: Settings, { log, clock, version, watch
   const found = await openDirectory(settings.directory, { clock });
   if (!found.ok) throw new DirectoryRefused(found.findings);
   const { directory } = found;
-  let foundInDirectory = found.findings;
   let refusedReload: CheckReport | undefined;
   for (const finding of found.findings) log.warn({ finding }, 'directory finding');
   const proofs = opened.use(new DomainProofs(settings.domainProof, { clock, log }));
-  const grace = new GraceWindow({ file: `${settings.directory.folder}/grace.json`, directory, clock, log });
+  const { folder, gracePeriod } = settings.directory;
+  const grace = new GraceWindow({ file: `${folder}/grace.json`, directory, clock, log, window: gracePeriod });
+  // whoever changed sides while nothing ran has the window too (R5)
+  if (found.before !== undefined) await grace.compare(found.before, directory.active());
   let routing = compileRouting(settings.routing, proofs.isGated);
 
   const activity = new Activity();
@@ -190,6 +192,7 @@ export async function startRelay(initial: Settings, { log, clock, version, watch
       log,
       settings: () => settings,
       recheck: () => scheduler.recheckHeld(),
+      attemptsEnd: (isMeant, deadline) => scheduler.attemptsEnd(isMeant, deadline),
     }),
   );
   listeners.push((event) => operating.onEvent(event));
@@ -227,7 +230,6 @@ export async function startRelay(initial: Settings, { log, clock, version, watch
     }
     // From here on nothing waits and nothing can refuse: all of it is active for the next command and the next attempt
     refusedReload = undefined;
-    foundInDirectory = loading.findings;
     // a connection is written down whole or not at all: kept ones end where the switch was turned
     for (const { name, protocolLog: isLogged } of next.delivery.connectors)
       if (isLogged !== settings.delivery.connectors.find((one) => one.name === name)?.protocolLog) transport.retire(name);
@@ -290,7 +292,7 @@ export async function startRelay(initial: Settings, { log, clock, version, watch
           },
         ]),
     ...operating.findings(),
-    ...directoryFindings(foundInDirectory),
+    ...directoryFindings(directory.found),
     ...pauseFindings(settings.delivery.connectors, (name) => paused.of(name)),
     ...corruptFindings(scheduler.corrupt()),
     ...tlsFindings(learned.findings(settings.delivery.connectors)),

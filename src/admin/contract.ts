@@ -13,6 +13,7 @@ import type {
   DirectoryHistory,
   DirectoryImported,
   DirectoryList,
+  DirectoryRolledBack,
   DomainState,
   ExportOptions,
   ImportOptions,
@@ -21,6 +22,7 @@ import type {
   MxSwitched,
   NamedFile,
   Refreshed,
+  RefreshRequest,
   RollbackRequest,
   SetRequest,
   VerifyRequest,
@@ -346,8 +348,8 @@ export interface DirectoryOperations {
   showRecipient(address: string): Promise<DirectoryEntryShown>;
   setRecipient(request: SetRequest): Promise<DirectoryChange>;
   directoryHistory(query: { readonly limit: number }): Promise<DirectoryHistory>;
-  rollbackDirectory(request: RollbackRequest): Promise<DirectoryChange>;
-  refreshSource(name: string): Promise<Refreshed>;
+  rollbackDirectory(request: RollbackRequest): Promise<DirectoryRolledBack>;
+  refreshSource(request: RefreshRequest): Promise<Refreshed>;
   /** By the directory that an import of the files would make. */
   explainWith(files: readonly NamedFile[], query: ExplainQuery & WhatIfOptions): Promise<Explanation>;
   listDomains(): Promise<readonly DomainState[]>;

@@ -226,7 +226,20 @@ export const directoryHistory = z.object({
 export type DirectoryHistory = z.output<typeof directoryHistory>;
 export const rollbackRequest = z.strictObject({ version: z.int().positive().optional(), who, reason });
 export type RollbackRequest = z.output<typeof rollbackRequest>;
-export const refreshRequest = z.strictObject({ source: label });
+const { version: _, findings: __, queued, added, removed, changed, moves, ...figures } = changes;
+export const directoryRolledBack = directoryChange.extend({
+  restored: z.int().describe('The version whose decisions count again; sources do not change it until the next import'),
+  ...figures,
+  differences: z.object({ added, removed, changed, moves }).describe('How it decides otherwise than the version that was active'),
+  queued,
+});
+export type DirectoryRolledBack = z.output<typeof directoryRolledBack>;
+export const refreshRequest = z.strictObject({
+  source: label,
+  'yes-shrink': flag.describe('Recipients of this source are meant to go'),
+  who,
+});
+export type RefreshRequest = z.output<typeof refreshRequest>;
 export const refreshed = z.object({
   ok: z.boolean(),
   recipients: z.int().nullable(),

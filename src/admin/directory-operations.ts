@@ -71,16 +71,23 @@ export function createDirectoryOperations(parts: DirectoryParts): DirectoryOpera
     },
     directoryHistory: async ({ limit }) => directory.history(limit),
     async rollbackDirectory(request) {
-      const before = directory.list().version;
-      return changeOf(await orRefusal(() => directory.rollback(request.version, by(request))), before);
+      const done = await orRefusal(() => directory.rollback(request.version, by(request)));
+      if (!done.ok) throw new OperationError('invalid', wordsOf(done.findings));
+      const { ok: _, ...answer } = done;
+      return answer;
     },
-    async refreshSource(name) {
-      const refreshing = directory.refresh(name);
-      if (refreshing !== undefined) return await refreshing;
-      const live = directory.list().live.map((one) => one.name);
+    async refreshSource(request) {
+      const { source } = request;
+      const done = await orRefusal(() => directory.refresh(source, by(request), request['yes-shrink'] === true));
+      if (done !== undefined) return done;
+      const { sources, live } = directory.list();
+      const known = [...sources.filter(({ kind }) => kind === 'file'), ...live].map(({ name }) => name);
+      const imported = sources.some(({ name, kind }) => name === source && kind === 'imported');
       throw new OperationError(
         'not-found',
-        `there is no live source "${name}"${live.length === 0 ? '' : `; there is ${live.join(', ')}`}`,
+        imported
+          ? `${source} was imported: import its newest export, bridgehead directory import FILE...`
+          : `there is no source "${source}" to refresh${known.length === 0 ? '' : `; there is ${known.join(', ')}`}`,
       );
     },
     async explainWith(files, { source, format, side, ...query }) {
@@ -135,7 +142,9 @@ export function createWaveOperations(waves: WavesPort): WaveOperations {
       const done = await orRefusal(() =>
         waves.switch(name, { ...by(request), ...(except && { except }), ...(force === true && { force }) }),
       );
-      return done.switched ? { ...done, unsafe: [] } : { ...done, version: null, moved: [], except: [], forced: [] };
+      return done.switched
+        ? { ...done, unsafe: [] }
+        : { ...done, version: null, moved: [], except: [], forced: [], unchecked: 0 };
     },
     rollbackWave: (name, request) => orRefusal(() => waves.rollback(name, part(request))),
     reportWave: (name) => orRefusal(() => waves.report(name)),

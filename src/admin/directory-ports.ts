@@ -9,6 +9,7 @@ import type {
   DirectoryHistory,
   DirectoryImported,
   DirectoryList,
+  DirectoryRolledBack,
   DomainState,
   ExportOptions,
   FileFinding,
@@ -35,6 +36,11 @@ export interface By {
 /** Refused ones have an error among their findings; nothing has changed then. */
 export type Changed =
   | { readonly ok: true; readonly version: number; readonly findings: readonly FileFinding[] }
+  | { readonly ok: false; readonly findings: readonly FileFinding[] };
+
+/** As `Changed`, with how the version decides otherwise than the one before it. */
+export type RolledBack =
+  | ({ readonly ok: true } & DirectoryRolledBack)
   | { readonly ok: false; readonly findings: readonly FileFinding[] };
 
 /** A recipient as the active version has it, or as the sources alone do. */
@@ -76,9 +82,9 @@ export interface DirectoryPort {
   ): Promise<Changed>;
   unset(address: Mailbox, by: By): Promise<Changed>;
   history(limit: number): DirectoryHistory;
-  rollback(version: number | undefined, by: By): Promise<Changed>;
-  /** Asks a live source now; `undefined`: there is none of that name. */
-  refresh(name: string): Promise<Refreshed> | undefined;
+  rollback(version: number | undefined, by: By): Promise<RolledBack>;
+  /** Asks a live source, or reads a file of the settings, now; `undefined`: there is none of that name. */
+  refresh(name: string, by: By, yesShrink: boolean): Promise<Refreshed | undefined>;
   /** As `RoutingPort.explain`, by another directory; findings where that one cannot be had. */
   explain(trial: Trial, question: ExplainQuestion): Promise<RouteDecision | readonly FileFinding[]>;
 }
@@ -113,10 +119,18 @@ export interface WavesPort {
     name: string,
     options: By & { readonly except?: readonly string[]; readonly force?: boolean },
   ): Promise<
-    | (WaveChange & { readonly switched: true; readonly except: readonly string[]; readonly forced: readonly Unsafe[] })
+    | (WaveChange & {
+        readonly switched: true;
+        readonly except: readonly string[];
+        readonly forced: readonly Unsafe[];
+        readonly unchecked: number;
+      })
     | { readonly switched: false; readonly name: string; readonly unsafe: readonly Unsafe[] }
   >;
-  rollback(name: string, options: WavePartOptions): Promise<WaveChange & WaveReplay & { readonly powershell: readonly string[] }>;
+  rollback(
+    name: string,
+    options: WavePartOptions,
+  ): Promise<WaveChange & WaveReplay & { readonly 'under-way': number; readonly powershell: readonly string[] }>;
   replay(name: string, options: { readonly since?: number }): Promise<WaveReplay>;
   report(name: string): Promise<WaveReport>;
   /** Whether its mailboxes may change sides. */

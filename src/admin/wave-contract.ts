@@ -119,6 +119,7 @@ export const waveSwitched = z.object({
   switched: z.boolean(),
   except: list(z.string()),
   forced: list(unsafe).describe('Found unsafe, and switched by force'),
+  unchecked: z.int().describe('Switched although nobody could check them: no export of the cloud is known'),
   unsafe: list(unsafe).describe('Why nothing was switched'),
 });
 export type WaveSwitched = z.output<typeof waveSwitched>;
@@ -142,7 +143,12 @@ const replay = {
 export const waveReplayQuery = z.strictObject({ since: time.optional() });
 export const waveReplay = z.object(replay);
 export type WaveReplay = z.output<typeof waveReplay>;
-export const waveRolledBack = z.object({ ...change, ...replay, powershell: list(z.string()) });
+export const waveRolledBack = z.object({
+  ...change,
+  ...replay,
+  'under-way': z.int().describe('Attempts at the side it left that had not ended yet: `wave replay` names what became of them'),
+  powershell: list(z.string()),
+});
 export type WaveRolledBack = z.output<typeof waveRolledBack>;
 
 export const waveCheckQuery = z.strictObject({ to: z.enum(['cloud', 'on-premises']).default('cloud') });

@@ -53,7 +53,8 @@ export function waveCheckText(name: string, answer: WaveCheck): string {
   for (const { address, verdict, reasons } of answer.mailboxes) {
     if (reasons.length === 0 && verdict !== 'unsafe') continue;
     lines.push(`${verdict}  ${address}`);
-    for (const { problem, remedy, commands } of reasons) lines.push(`  ${problem}.`, `  ${remedy}`, ...commands.map(commandText));
+    for (const { problem, remedy, commands } of reasons)
+      lines.push(`  ${problem}.`, `  ${remedy}${commands.length > 0 ? ':' : '.'}`, ...commands.map(commandText));
   }
   lines.push(...notesText(answer.notes).slice(1));
   lines.push(

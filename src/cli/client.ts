@@ -27,6 +27,7 @@ import type {
   DirectoryHistory,
   DirectoryImported,
   DirectoryList,
+  DirectoryRolledBack,
   DomainState,
   KeptExport,
   MxSwitched,
@@ -128,8 +129,8 @@ export class HttpOperations implements Operations {
   showRecipient = (address: string) => this.#get<DirectoryEntryShown>('/directory/recipient', { address });
   setRecipient = (body: Query) => this.#post<DirectoryChange>('/directory/set', body);
   directoryHistory = (query: Query) => this.#get<DirectoryHistory>('/directory/history', query);
-  rollbackDirectory = (body: Query) => this.#post<DirectoryChange>('/directory/rollback', body, LONG);
-  refreshSource = (source: string) => this.#post<Refreshed>('/directory/refresh', { source }, LONG);
+  rollbackDirectory = (body: Query) => this.#post<DirectoryRolledBack>('/directory/rollback', body, LONG);
+  refreshSource = (body: Query) => this.#post<Refreshed>('/directory/refresh', body, LONG);
   explainWith = (files: readonly NamedFile[], query: Query) => this.#postFiles<Explanation>('/explain/with', files, query);
   listDomains = async () => (await this.#get<{ domains: DomainState[] }>('/domains')).domains;
   verifyDomain = (name: string, body: Query) => this.#post<DomainState>(`/domains/${encodeURIComponent(name)}/verify`, body);

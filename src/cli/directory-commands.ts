@@ -1,6 +1,19 @@
 /** `directory ...`: the recipients, looked at and changed as whole versions. */
-import type { DirectoryChange, DirectoryDiff, DirectoryImported, FileFinding } from '../admin/directory-contract.ts';
-import { diffOptions, historyQuery, importOptions, rollbackRequest, setRequest } from '../admin/directory-contract.ts';
+import type {
+  DirectoryChange,
+  DirectoryDiff,
+  DirectoryImported,
+  DirectoryRolledBack,
+  FileFinding,
+} from '../admin/directory-contract.ts';
+import {
+  diffOptions,
+  historyQuery,
+  importOptions,
+  refreshRequest,
+  rollbackRequest,
+  setRequest,
+} from '../admin/directory-contract.ts';
 import { printable } from '../platform/printable.ts';
 import { checkText } from './check-text.ts';
 import { type Command, EXIT, type Invocation, type Option, text, UsageError } from './command.ts';
@@ -81,9 +94,13 @@ const readingOf = ({ values }: Invocation): Record<string, unknown> => ({
 });
 
 /** Said here and now: a file that is no directory, or has passwords, is not sent anywhere. */
-export function refusedFiles({ ports, json }: Invocation, findings: readonly FileFinding[]): number {
+export function refusedFiles(
+  { ports, json }: Invocation,
+  findings: readonly FileFinding[],
+  outcome = 'refused, and nothing has changed',
+): number {
   if (json) ports.stdout.write(`${JSON.stringify({ findings, applied: false })}\n`);
-  else ports.stdout.write(findings.map(findingLine).join(''));
+  else ports.stdout.write(`${findings.map(findingLine).join('')}${outcome}\n`);
   return EXIT.no;
 }
 
@@ -201,7 +218,7 @@ const rollback: Command = {
     });
     return withOperations(async (operations) => {
       const answer = await operations.rollbackDirectory(request);
-      ports.stdout.write(json ? `${JSON.stringify(answer)}\n` : changeText(answer));
+      ports.stdout.write(json ? `${JSON.stringify(answer)}\n` : rolledBackText(answer));
       return EXIT.done;
     });
   },
@@ -209,11 +226,13 @@ const rollback: Command = {
 
 const refresh: Command = {
   name: 'directory refresh',
-  summary: 'ask a live source (LDAP, Graph) now',
+  summary: 'ask a live source (LDAP, Graph), or read a file of the settings, now',
   positionals: ['NAME'],
-  run: ({ ports, json, positionals: [name = ''], withOperations }) =>
-    withOperations(async (operations) => {
-      const answer = await operations.refreshSource(name);
+  options: { 'yes-shrink': { type: 'boolean', help: 'recipients of this source are meant to go' } },
+  run: ({ ports, json, positionals: [name = ''], values, withOperations }) => {
+    const request = checked(refreshRequest, { source: name, 'yes-shrink': values['yes-shrink'], who: ports.user });
+    return withOperations(async (operations) => {
+      const answer = await operations.refreshSource(request);
       if (json) ports.stdout.write(`${JSON.stringify(answer)}\n`);
       else {
         const outcome = answer.ok
@@ -222,7 +241,8 @@ const refresh: Command = {
         ports.stdout.write(`${printable(outcome)}\n${answer.findings.map(findingLine).join('')}`);
       }
       return answer.ok ? EXIT.done : EXIT.no;
-    }),
+    });
+  },
 };
 
 export const directoryCommands: readonly Command[] = [importFiles, diff, check, list, show, set, history, rollback, refresh];
@@ -234,6 +254,14 @@ export function findingLine({ severity, file, line, address, problem, remedy }: 
 
 function changeText({ version, changed, findings }: DirectoryChange): string {
   return `${changed ? `version ${version} is active` : `nothing changed: version ${version} stays active`}\n${findings.map(findingLine).join('')}`;
+}
+
+function rolledBackText(answer: DirectoryRolledBack): string {
+  const { version, changed, restored, differences, queued } = answer;
+  const what = `version ${version}${restored === version ? '' : `, which restores version ${restored}`}`;
+  return changed
+    ? `${what}, is active: ${countsText(answer)}\n${movesText({ ...differences, queued })}sources do not change it until the next import\n`
+    : `nothing changed: ${what}, is active already\n`;
 }
 
 /** Findings that a person reads at once; the rest is in the JSON. */
@@ -260,9 +288,14 @@ function shownFindings(findings: readonly FileFinding[]): string {
 const countsText = (answer: Pick<DirectoryImported, 'recipients' | 'cloud' | 'on-premises' | 'hold' | 'both'>): string =>
   `${countOf(answer.recipients, 'recipient')}, ${answer.cloud} cloud, ${answer['on-premises']} on-premises${answer.hold > 0 ? `, ${answer.hold} hold` : ''}${answer.both > 0 ? `, ${answer.both} both` : ''}`;
 
-function movesText({ added, removed, changed, moves, queued }: Omit<DirectoryImported, 'applied'>): string {
+type Moves = Pick<DirectoryImported, 'added' | 'removed' | 'changed' | 'moves' | 'queued'>;
+
+function movesText({ added, removed, changed, moves, queued }: Moves): string {
   const lines = [`  ${added} added, ${removed} removed, ${changed} changed`];
-  for (const [move, count] of Object.entries(moves)) lines.push(`  ${String(count).padStart(8)}  ${move}`);
+  for (const [move, count] of Object.entries(moves))
+    lines.push(
+      `  ${String(count).padStart(8)}  ${move === 'as before' ? 'same route; an address or another detail changed' : move}`,
+    );
   if (queued !== null && queued.moves > 0) {
     lines.push(`  queued mail: ${queued.moves} of ${countOf(queued.recipients, 'recipient')} move with it`);
     for (const [change, count] of Object.entries(queued.changes)) lines.push(`  ${String(count).padStart(8)}  ${change}`);

@@ -28,6 +28,9 @@ export function listText(answer: DirectoryList, now: number, width?: number): st
       ]),
       width,
     ).trimEnd(),
+    ...(answer.sources.length > 1
+      ? ['The first that has a recipient counts: what was imported, then the sources of the settings in their order']
+      : []),
   ];
   const problems = [
     ...answer.sources.flatMap(({ name, error }) => (error === null ? [] : [`${name}: ${error}`])),

@@ -37,17 +37,23 @@ export const explain: Command = {
     const options = checked(whatIfOptions, { source: values['source'], format: values['format'], side: values['side'] });
     return withOperations(async (operations) => {
       const files = Array.isArray(names) ? await filesToRead(ports, names.map(String), options.format) : undefined;
-      if (files?.ok === false) return refusedFiles(invocation, files.findings);
+      if (files?.ok === false) return refusedFiles(invocation, files.findings, 'refused: there is nothing to explain by');
       const answer = await (files === undefined
         ? operations.explain(query)
         : operations.explainWith(files.files, { ...query, ...options }));
-      ports.stdout.write(json ? `${JSON.stringify(answer)}\n` : explanationText(answer, ports.stdout.columns));
+      const imagined =
+        files === undefined ? undefined : `the version that ${files.files.map(({ name }) => name).join(', ')} would make`;
+      ports.stdout.write(json ? `${JSON.stringify(answer)}\n` : explanationText(answer, ports.stdout.columns, imagined));
       return EXIT.done; // also for `reject`: the question was what would happen (contract.md)
     });
   },
 };
 
-export function explanationText(answer: Explanation, width?: number): string {
+/** `imagined`: what to call the version where it is none yet. */
+export function explanationText(answer: Explanation, width?: number, imagined?: string): string {
+  const number = `version ${answer['directory-version']}`;
+  const named = (text: string): string =>
+    imagined === undefined ? text : text.replaceAll(new RegExp(`\\b${number}\\b`, 'g'), imagined);
   const facts: [string, string | null][] = [
     ['recipient', answer.canonical === answer.recipient ? answer.recipient : `${answer.recipient} (${answer.canonical})`],
     ['route', answer.route],
@@ -59,15 +65,15 @@ export function explanationText(answer: Explanation, width?: number): string {
         : `${answer.connector}, ${answer['next-hop'] ?? 'next hop unknown'}, TLS ${answer['tls-mode'] ?? 'unknown'}`,
     ],
     ['at RCPT', answer.reply],
-    ['because', answer.reason],
-    ['directory', `version ${answer['directory-version']}`],
+    ['because', named(answer.reason)],
+    ['directory', named(number)],
   ];
   const lines = facts
     .filter(([, value]) => value !== null)
     .map(([name, value]) => `${name.padEnd(10)} ${printable(value ?? '')}\n`);
   const steps = table(
     [{ title: 'STEP' }, { title: 'RESULT' }, { title: 'SOURCE' }],
-    answer.steps.map(({ step, result, source }) => [step, result, source]),
+    answer.steps.map(({ step, result, source }) => [step, named(result), named(source)]),
     width,
   );
   return `${lines.join('')}\n${steps}`;

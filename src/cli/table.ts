@@ -77,6 +77,6 @@ export function octetsOf(octets: number): string {
 }
 
 /** `1 message`, `3 messages`. */
-export function countOf(count: number, word: string): string {
-  return `${count.toLocaleString('en-US')} ${word}${count === 1 ? '' : 's'}`;
+export function countOf(count: number, word: string, plural = `${word}s`): string {
+  return `${count.toLocaleString('en-US')} ${count === 1 ? word : plural}`;
 }

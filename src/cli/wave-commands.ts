@@ -7,7 +7,7 @@ import { findingLine } from './directory-commands.ts';
 import { namedFiles } from './files.ts';
 import { checked } from './questions.ts';
 import { parseMoment, parseTime } from './times.ts';
-import { replayText, reportText, waveTable, waveText } from './wave-text.ts';
+import { replayText, reportText, uncheckedText, underWayText, waveTable, waveText } from './wave-text.ts';
 
 const REASON: Option = { type: 'string', value: 'TEXT', help: 'why; it stands in the history' };
 const ADDRESSES = { type: 'string', multiple: true, value: 'ADDRESS' } as const;
@@ -156,7 +156,9 @@ const switchWave: Command = {
       else if (answer.switched) {
         const forced = answer.forced.map(({ address, why }) => `${printable(`  by force: ${address}: ${why}`)}\n`);
         const left = answer.except.map((address) => `${printable(`  left out: ${address}`)}\n`);
-        ports.stdout.write(`${movedText(answer, 'switched to the cloud')}${left.join('')}${forced.join('')}`);
+        ports.stdout.write(
+          `${movedText(answer, 'switched to the cloud')}${left.join('')}${forced.join('')}${uncheckedText(answer)}`,
+        );
       } else {
         const lines = answer.unsafe.flatMap(({ address, why, remedy }) => [`unsafe  ${address}: ${why}`, `        ${remedy}`]);
         ports.stdout.write(
@@ -182,7 +184,9 @@ const rollback: Command = {
           ? ''
           : `\nOn-premises, so that its directory says the same:\n${answer.powershell.join('\n')}\n`;
       ports.stdout.write(
-        json ? `${JSON.stringify(answer)}\n` : `${movedText(answer, 'taken back')}${replayText(answer)}${script}`,
+        json
+          ? `${JSON.stringify(answer)}\n`
+          : `${movedText(answer, 'taken back')}${replayText(answer)}${underWayText(answer)}${script}`,
       );
       return EXIT.done;
     });

@@ -1,5 +1,5 @@
 /** Waves for people. */
-import type { WaveDetails, WaveReplay, WaveReport, WaveSummary } from '../admin/wave-contract.ts';
+import type { WaveDetails, WaveReplay, WaveReport, WaveRolledBack, WaveSummary, WaveSwitched } from '../admin/wave-contract.ts';
 import { printable } from '../platform/printable.ts';
 import { tlsWords } from './status-command.ts';
 import { agoOf, countOf, octetsOf, table } from './table.ts';
@@ -100,4 +100,18 @@ export function replayText({ messages, incomplete, instructions }: WaveReplay): 
   ]
     .map(printable)
     .join('\n')}\n`;
+}
+
+/** Attempts that had not ended when the list was made. */
+export function underWayText({ name, 'under-way': count }: WaveRolledBack): string {
+  return count === 0
+    ? ''
+    : `${countOf(count, 'attempt')} at the other side had not ended yet, so a message may be missing here: ask once more in a while with bridgehead wave replay ${name}\n`;
+}
+
+/** A switch that nobody could check goes ahead, and says so. */
+export function uncheckedText({ name, unchecked }: WaveSwitched): string {
+  return unchecked === 0
+    ? ''
+    : `warning: ${countOf(unchecked, 'mailbox', 'mailboxes')} not checked: no export of the cloud is known, so nobody can tell whether ${unchecked === 1 ? 'it is' : 'they are'} there.\n  bridgehead wave check ${name}  tells how to make one; then  bridgehead directory check --cloud FILE  and once more  bridgehead wave check ${name}\n`;
 }

@@ -64,7 +64,7 @@ export function enterAttempts(task: Task, attempts: readonly Attempt[], moment: 
     const attempt = attempts[i] ?? BROKEN;
     const put =
       attempt.outcome.kind === 'failed'
-        ? (graced(part, attempt, at.now, grace) ?? doubted(part, attempt, task.lane.refusals))
+        ? (graced(part, attempt, at.now, grace) ?? doubted(part, attempt, task.lane.refusals, at.now))
         : undefined;
     enterAttempt(ledger, task.message, put?.part ?? part, put?.attempt ?? attempt, at, task.waitedFor);
   });
@@ -76,9 +76,10 @@ function doubted(
   part: Part,
   attempt: Attempt,
   refusals: MassRefusal,
+  now: number,
 ): { readonly part: Part; readonly attempt: Attempt } | undefined {
   const { reply } = attempt.outcome;
-  if (!isStop(attempt, part.leg.connector) || refusals.failsAlone(reply, part.recipient)) return undefined;
+  if (!isStop(attempt, part.leg.connector) || refusals.failsAlone(reply, part.recipient, now)) return undefined;
   const reason = `${part.reason}; put off until it shows whether everybody is refused (R18)`;
   return { part: { ...part, reason }, attempt: { ...attempt, outcome: { kind: 'deferred', reply, cause: 'answer' } } };
 }

@@ -77,6 +77,8 @@ export class Dispatch {
   settings: DeliverySettings;
   stopped = false;
   active = 0;
+  /** Transactions under way; each ends when its outcome is durable. */
+  readonly running = new Map<Task, Promise<void>>();
   /** Called when the last transaction or settlement under way has ended. */
   onQuiet: (() => void) | undefined;
   /** Messages whose body changed in the spool: they are put off until they expire, and nobody gets them. */
@@ -285,7 +287,7 @@ export class Dispatch {
   #start(task: Task): void {
     task.lane.active += 1;
     this.active += 1;
-    void this.#attempt(task);
+    this.running.set(task, this.#attempt(task));
   }
 
   async #attempt(task: Task): Promise<void> {
@@ -308,7 +310,7 @@ export class Dispatch {
     lane.active -= 1;
     this.active -= 1;
     this.#observe(lane, attempts, started);
-    const everybody = lane.refusals.note(message, parts, attempts);
+    const everybody = lane.refusals.note(message, parts, attempts, clock.now());
     if (everybody !== undefined && !this.#isPaused(lane)) void stopConnector(lane, everybody, this.#deps);
     const ledger = enterAttempts(task, attempts, () => this.moment(), this.#deps.grace);
     if (ledger.retryAt !== undefined && this.isClosed(lane)) {
@@ -317,7 +319,9 @@ export class Dispatch {
     }
     const commit = this.commits.commit(message, ledger);
     this.advance(lane);
-    if (await commit) this.claims.finish(message.id, task.share, ledger.retryAt);
+    const isSettled = await commit;
+    this.running.delete(task);
+    if (isSettled) this.claims.finish(message.id, task.share, ledger.retryAt);
     if (lane.parked.size > 0 && lane.down === undefined && !this.isClosed(lane)) void this.parking.wake(lane, BATCH);
     this.#ended();
   }

@@ -25,5 +25,8 @@ export function graced(
   if (until === undefined || now >= until) return undefined;
   const reason = `${part.reason}; switched just now, so put off until ${new Date(until).toISOString()} at most (R5)`;
   // the record keeps the answer as it was given
-  return { part: { ...part, reason }, attempt: { ...attempt, outcome: { kind: 'deferred', reply, cause: 'answer' } } };
+  return {
+    part: { ...part, reason },
+    attempt: { ...attempt, outcome: { kind: 'deferred', reply, cause: 'answer', inGrace: true } },
+  };
 }

@@ -1,6 +1,8 @@
 /**
  * R18, C5: whether a lane refuses one sender or one address, who fail alone, or everybody, which stops the connector.
- * Only what the verdict needs is kept, so that the memory of a lane is bounded.
+ * Only what the verdict needs is kept, so that the memory of a lane is bounded, and nothing of it on disk: a connector that
+ * was stopped stays stopped, mail that waits is tried again after a restart and fills the tally anew, and how often each
+ * recipient was refused is spooled with him. The worst is that the first one or two whom a restart finds have two tries less.
  */
 import type { Attempt } from '../mail/attempt.ts';
 import { formatReversePath } from '../mail/envelope.ts';
@@ -21,12 +23,16 @@ const RECIPIENTS = 5;
 const PATIENCE_ALONE = 2;
 const PATIENCE_IN_COMPANY = 4;
 
+/** Milliseconds; longer than the longest step of the schedule, so that mail of a quiet night is still company. */
+const WINDOW = 6 * 3_600_000;
+
+/** Each with when it was refused last, milliseconds since the epoch. */
 interface Tally {
-  readonly messages: Set<string>;
-  readonly senders: Set<string>;
-  readonly recipients: Set<string>;
-  /** All were refused before, and nobody was let through since. */
-  everybody: boolean;
+  readonly messages: Map<string, number>;
+  readonly senders: Map<string, number>;
+  readonly recipients: Map<string, number>;
+  /** When all were refused, where nobody was let through since. */
+  everybody: number | undefined;
 }
 
 /** Whether this answer, told to everybody, would stop the connector. */
@@ -36,13 +42,13 @@ export function isStop({ outcome }: Attempt, { side, nextHop }: Connector): bool
   return kindOf(refusal) === 'stop';
 }
 
-/** What one lane refused since it last let something through. */
+/** What one lane refused in the last hours, since it last let something through. */
 export class MassRefusal {
   /** By enhanced code: at most as many as the table knows. */
   readonly #tallies = new Map<string, Tally>();
 
   /** Takes note of a transaction. Answers the refusal where it is everybody's now. */
-  note(message: SpooledMessage, parts: readonly Part[], attempts: readonly Attempt[]): SmtpReply | undefined {
+  note(message: SpooledMessage, parts: readonly Part[], attempts: readonly Attempt[], now: number): SmtpReply | undefined {
     if (attempts.some(({ outcome }) => outcome.kind === 'relayed')) {
       this.#tallies.clear();
       return undefined;
@@ -53,45 +59,50 @@ export class MassRefusal {
       const attempt = attempts[i];
       if (part === undefined || attempt === undefined || !isStop(attempt, part.leg.connector)) continue;
       const { reply } = attempt.outcome;
-      const tally = this.#tallyOf(reply);
-      add(tally.messages, message.id, MESSAGES);
-      add(tally.senders, formatReversePath(message.sender), SENDERS);
-      add(tally.recipients, part.recipient.address.address, RECIPIENTS);
+      const tally = this.#tallyOf(reply, now);
+      add(tally.messages, message.id, MESSAGES, now);
+      add(tally.senders, formatReversePath(message.sender), SENDERS, now);
+      add(tally.recipients, part.recipient.address.address, RECIPIENTS, now);
       if (tally.messages.size < MESSAGES || tally.senders.size < SENDERS || tally.recipients.size < RECIPIENTS) continue;
-      this.#tallies.set(reply.enhanced ?? '', emptyTally(true));
+      this.#tallies.set(reply.enhanced ?? '', emptyTally(now));
       everybody = reply;
     }
     return everybody;
   }
 
   /** Whether a recipient refused with a stop code fails alone now. */
-  failsAlone(reply: SmtpReply, { policyRefusals = 0 }: SpooledRecipient): boolean {
-    const tally = this.#tallies.get(reply.enhanced ?? '');
-    if (tally?.everybody === true) return false;
+  failsAlone(reply: SmtpReply, { policyRefusals = 0 }: SpooledRecipient, now: number): boolean {
+    const tally = this.#tallies.has(reply.enhanced ?? '') ? this.#tallyOf(reply, now) : undefined;
+    if (tally?.everybody !== undefined) return false;
     const inCompany = tally !== undefined && tally.senders.size > 1 && tally.recipients.size > 1;
     return policyRefusals >= (inCompany ? PATIENCE_IN_COMPANY : PATIENCE_ALONE);
   }
 
-  #tallyOf(reply: SmtpReply): Tally {
+  /** Without what is older than the window. */
+  #tallyOf(reply: SmtpReply, now: number): Tally {
     const enhanced = reply.enhanced ?? '';
     let tally = this.#tallies.get(enhanced);
     if (tally === undefined) {
-      tally = emptyTally(false);
+      tally = emptyTally(undefined);
       this.#tallies.set(enhanced, tally);
     }
+    const oldest = now - WINDOW;
+    for (const noted of [tally.messages, tally.senders, tally.recipients])
+      for (const [one, at] of noted) if (at <= oldest) noted.delete(one);
+    if (tally.everybody !== undefined && tally.everybody <= oldest) tally.everybody = undefined;
     return tally;
   }
 }
 
-const emptyTally = (everybody: boolean): Tally => ({
-  messages: new Set(),
-  senders: new Set(),
-  recipients: new Set(),
+const emptyTally = (everybody: number | undefined): Tally => ({
+  messages: new Map(),
+  senders: new Map(),
+  recipients: new Map(),
   everybody,
 });
 
-function add(set: Set<string>, one: string, most: number): void {
-  if (set.size < most) set.add(one);
+function add(noted: Map<string, number>, one: string, most: number, now: number): void {
+  if (noted.size < most || noted.has(one)) noted.set(one, now);
 }
 
 /** The hop refuses everybody: its mail waits for an operator (R18). */

@@ -2,6 +2,8 @@
  * The queue runner: takes what is due from the spool, hands it to the lanes, wakes when the next mail falls due.
  * Spooled state is the truth; all that is kept here can be lost and is found again at the next start.
  */
+import type { Mailbox } from '../mail/address.ts';
+import type { Side } from '../mail/route.ts';
 import type { SpoolId } from '../mail/spooled.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/logger.ts';
@@ -58,6 +60,11 @@ export interface Scheduler {
   retryNow(laneOrConnector?: string): void;
   /** Routes held and parked mail anew, after the directory, the settings or the time changed; resolves when it is done. */
   recheckHeld(): Promise<void>;
+  /**
+   * Resolves when the attempts have ended that are meant and were under way at the call, at the latest after `deadline`
+   * milliseconds, with the number of those that have not. What came of the others is durable.
+   */
+  attemptsEnd(isMeant: (attempt: { recipient: Mailbox; side: Side }) => boolean, deadline: number): Promise<number>;
 }
 
 /** Messages claimed before the event loop gets its turn. */
@@ -137,6 +144,19 @@ class QueueRunner implements Scheduler {
       this.#deps.log.error({ err: error }, 'held mail not rechecked');
     });
     return this.#rechecking;
+  }
+
+  async attemptsEnd(isMeant: (attempt: { recipient: Mailbox; side: Side }) => boolean, deadline: number): Promise<number> {
+    const { running } = this.#dispatch;
+    const meant = [...running].filter(([{ parts }]) =>
+      parts.some(({ recipient, leg }) => isMeant({ recipient: recipient.address, side: leg.side })),
+    );
+    if (meant.length === 0) return 0;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, deadline);
+    await Promise.race([promise, Promise.all(meant.map(([, ended]) => ended))]);
+    clearTimeout(timer);
+    return meant.filter(([task]) => running.has(task)).length;
   }
 
   stats(): LaneStats[] {

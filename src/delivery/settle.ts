@@ -61,7 +61,9 @@ export function enterAttempt(
       return;
     case 'retry': {
       const next = nextAttemptAt(message, recipient, at.settings, tries, at.now, at.chance);
-      const late = warnIfLate(ledger, message, recipient, at, giveUp, attempt);
+      // R5: one word at most, at the end of the window
+      const isQuiet = outcome.kind === 'deferred' && outcome.inGrace === true;
+      const late = isQuiet ? undefined : warnIfLate(ledger, message, recipient, at, giveUp, attempt);
       ledger.changes.push({ ...change, state: 'deferred', nextAttemptAt: next, ...late, ...marks(part, attempt) });
       ledger.retryAt = Math.min(ledger.retryAt ?? next, next);
       const result = { reply: outcome.reply, attempt: tries, nextAttempt: next };

@@ -23,8 +23,15 @@ export const RECIPIENTS = [
   `omar@${DOMAIN},on-premises,,`,
 ];
 
+/** Omar's colleagues, in no list yet: whoever plays a migration imports them. */
+const COLLEAGUES =
+  'ada anna ben boris carla chen dina dmitri elena emil fatima felix gita goran hana henry ines ivan jana jonas kira klaus lara liam mina milan nadia nils olga paula pedro rosa ravi sara simon tara tomas vera yusuf';
+
 /** Users of the pretend on-premises server; it refuses all others. */
-export const ON_PREMISES_USERS = [`omar@${DOMAIN}`];
+export const ON_PREMISES_USERS = ['omar', ...COLLEAGUES.split(' ')].flatMap((name) => [
+  `${name}@${DOMAIN}`,
+  `${name}.old@${DOMAIN}`,
+]);
 
 export interface Expectation {
   /** As the sender writes it. */

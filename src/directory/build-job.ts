@@ -3,7 +3,7 @@ import { mailboxKey, parseMailbox } from '../mail/address.ts';
 import { Building, digestOf } from './build.ts';
 import { type Comparison, compare } from './compare.ts';
 import { CompiledIndex, type IndexImage } from './compiled-index.ts';
-import { SourceWatch, totalFindings } from './guards.ts';
+import { type GuardedPlace, SourceWatch, totalFindings } from './guards.ts';
 import type { DirectoryChecks, DirectoryRecord, Finding } from './ports.ts';
 import { RecordLines } from './record-lines.ts';
 import { type RecordSet, readSet, SetWriter } from './record-sets.ts';
@@ -26,6 +26,8 @@ export interface BuildInput {
   readonly parts: readonly BuildPart[];
   /** A live source: a mistake concerns its own record alone, whose entry of before stays (C7). */
   readonly isLenient: boolean;
+  /** What to type where its recipients are meant to go. */
+  readonly yes: string;
   /** It was read anew: guarded and kept. The others are as they were. */
   readonly isFresh: boolean;
   /** What the source held before, for records that cannot be taken (C7). */
@@ -45,7 +47,8 @@ export interface BuildJob {
   readonly old?: IndexImage;
   /** Keys of recipients that have an overlay. */
   readonly covered: readonly string[];
-  readonly yesShrink: boolean;
+  /** Recipients of this source are meant to go; `true`: of any. */
+  readonly yesShrink: boolean | string;
   /** How much will be read, in octets: room is made for it at once. */
   readonly octets: number;
 }
@@ -230,11 +233,13 @@ function conclude(job: BuildJob, attempt: Attempt, tolerated: readonly Finding[]
   const next = new CompiledIndex(image);
   const old = new CompiledIndex(job.old);
   const comparison = compare(old, next, new Set(job.covered));
-  if (!isWrong && !job.yesShrink && job.old !== undefined) {
-    const first = job.inputs.find(({ isFresh }) => isFresh)?.parts[0];
-    const origin = first === undefined || first.kind === 'set' ? '' : first.origin;
-    for (const watch of watches) findings.push(...watch.findings(originOf(job, watch.name)));
-    findings.push(...totalFindings(old, next, comparison, origin));
+  if (!isWrong && job.yesShrink !== true && job.old !== undefined) {
+    const guarded = watches.filter(({ name }) => name !== job.yesShrink);
+    const shrunken = guarded.flatMap((watch) => watch.findings(placeOf(job, watch.name)));
+    // whoever a source lost is lost in total as well: said once. What the one may lose that is meant to shrink, the total may
+    const first = typeof job.yesShrink === 'string' ? undefined : job.inputs.find(({ isFresh }) => isFresh)?.name;
+    if (shrunken.length === 0 && first !== undefined) shrunken.push(...totalFindings(old, next, comparison, placeOf(job, first)));
+    findings.push(...shrunken);
   }
   const isRefused = findings.some(({ severity }) => severity === 'error');
   const sets = new Map<string, RecordSet>();
@@ -254,9 +259,10 @@ function conclude(job: BuildJob, attempt: Attempt, tolerated: readonly Finding[]
   };
 }
 
-function originOf(job: BuildJob, name: string): string {
-  const part = job.inputs.find((input) => input.name === name)?.parts[0];
-  return part === undefined || part.kind === 'set' ? name : part.origin;
+function placeOf(job: BuildJob, name: string): GuardedPlace {
+  const input = job.inputs.find((one) => one.name === name);
+  const part = input?.parts[0];
+  return { origin: part === undefined || part.kind === 'set' ? name : part.origin, yes: input?.yes ?? '' };
 }
 
 function distinct(findings: readonly Finding[]): Finding[] {

@@ -18,6 +18,8 @@ export interface DirectoryDeps {
   readonly clock: Clock;
   /** Beside a running relay: nothing is written, and a set that is not active yet has the next number. */
   readonly readOnly?: boolean;
+  /** Octets of the versions that are kept to go back to; 5 GiB where absent. */
+  readonly keptOctets?: number;
 }
 
 /** Who asks for a change, and why. */
@@ -59,6 +61,11 @@ export interface Imported {
 export type Changed =
   | { readonly ok: true; readonly version: number; readonly findings: readonly Finding[] }
   | { readonly ok: false; readonly findings: readonly Finding[] };
+
+/** As `Changed`; `diff` is how it decides otherwise than the version before it. */
+export type RolledBack =
+  | (Extract<Changed, { ok: true }> & { readonly restored: number; readonly diff: VersionDiff })
+  | Extract<Changed, { ok: false }>;
 
 /** What is imported, for the thread that builds. */
 export async function partsOf(files: readonly Importable[]): Promise<BuildPart[]> {

@@ -39,11 +39,23 @@ export interface DeskDeps {
   readonly directory: Directory;
   readonly checkup: Checkup;
   /** The live sources; absent without a relay, for then nobody asks them. */
-  readonly live?: { refresh(name: string): Promise<Refreshed> | undefined; states(): readonly SourceState[] };
+  readonly live?: {
+    refresh(name: string, options: { readonly yesShrink: boolean }): Promise<Refreshed> | undefined;
+    states(): readonly SourceState[];
+  };
   /** Which queued mail goes another way by the second version. */
   readonly queued: (before: DirectoryVersion, after: DirectoryVersion) => Promise<Queued>;
   /** Called when another version is active, before the answer: waves, the grace window and held mail follow. */
   readonly changed: (before: DirectoryVersion) => Promise<void>;
+}
+
+/** The form of `directory refresh --json`. */
+export interface RefreshAnswer {
+  readonly ok: boolean;
+  readonly recipients: number | null;
+  readonly problem: string | null;
+  readonly remedy: string | null;
+  readonly findings: readonly Finding[];
 }
 
 interface Changes {
@@ -137,8 +149,18 @@ export class DirectoryDesk {
     return this.#changing((directory) => directory.unset(address, by));
   }
 
-  rollback(version: number | undefined, by: By) {
-    return this.#changing((directory) => directory.rollback(version, by));
+  async rollback(version: number | undefined, by: By) {
+    const { directory, queued } = this.#deps;
+    const before = directory.active();
+    const done = await directory.rollback(version, by);
+    if (!done.ok) return done;
+    const { restored, diff, findings } = done;
+    const after = directory.active();
+    const moving = after === before ? null : await queued(before, after);
+    await this.#follow(before);
+    const { added, removed, changed, moves, ...figures } = changesOf(after, diff, findings, moving);
+    const differences = { added, removed, changed, moves };
+    return { ok: true as const, restored, ...figures, changed: after !== before, differences };
   }
 
   history(limit: number) {
@@ -164,14 +186,32 @@ export class DirectoryDesk {
     };
   }
 
-  refresh(name: string) {
-    return this.#deps.live
-      ?.refresh(name)
-      ?.then((done) =>
-        done.ok
-          ? { ok: true, recipients: done.recipients, problem: null, remedy: null, findings: done.findings }
-          : { ok: false, recipients: null, problem: done.problem, remedy: done.remedy, findings: done.findings },
-      );
+  /**
+   * Asks a live source now, or reads the files of the settings again, of which `name` is one; `undefined` where no source
+   * is called so. `yesShrink`: recipients of this source are meant to go (C6).
+   */
+  async refresh(name: string, by: By, yesShrink: boolean): Promise<RefreshAnswer | undefined> {
+    const { directory, live } = this.#deps;
+    const listed = directory.list().sources.find((one) => one.name === name);
+    if (listed?.kind === 'file') return await this.#readFiles(name, by, yesShrink);
+    const done = await live?.refresh(name, { yesShrink });
+    if (done === undefined) return undefined;
+    return done.ok
+      ? { ok: true, recipients: done.recipients, problem: null, remedy: null, findings: done.findings }
+      : { ok: false, recipients: null, problem: done.problem, remedy: done.remedy, findings: done.findings };
+  }
+
+  async #readFiles(name: string, { who }: By, yesShrink: boolean): Promise<RefreshAnswer> {
+    const { directory } = this.#deps;
+    const loading = await this.#changing((one) => one.reload(who, undefined, yesShrink ? { yesShrink: name } : {}));
+    const worst = loading.ok ? undefined : loading.findings.find(({ severity }) => severity === 'error');
+    return {
+      ok: loading.ok,
+      recipients: loading.ok ? (directory.list().sources.find((one) => one.name === name)?.recipients ?? 0) : null,
+      problem: loading.ok ? null : `refused: ${worst === undefined ? 'the directory does not take it' : placed(worst)}`,
+      remedy: loading.ok ? null : (worst?.remedy ?? 'bridgehead directory list'),
+      findings: loading.findings.filter((one) => one !== worst),
+    };
   }
 
   /** Another directory to ask: a version that was, or the one that an import would make. Findings where it cannot be had. */
@@ -216,6 +256,9 @@ function changesOf(
   const { added = 0, removed = 0, changed = 0, moves = {} } = diff ?? {};
   return { version, recipients, ...counts, added, removed, changed, moves, queued, findings };
 }
+
+const placed = ({ file, line, address, problem }: Finding): string =>
+  `${file}${line > 0 ? `:${line}` : ''}: ${address === '' ? '' : `${address}: `}${problem}`;
 
 const notKept = (version: number): Finding => ({
   severity: 'error',

@@ -15,6 +15,7 @@ import {
   namedIn,
   nothing,
   partsOf,
+  type RolledBack,
   refusedImport,
   sums,
 } from './changes.ts';
@@ -42,7 +43,13 @@ import { VersionDiff } from './version-diff.ts';
 import { type DirectoryListing, keptSource, listing, type Shown, show } from './views.ts';
 
 export type OpenedDirectory =
-  | { readonly ok: true; readonly directory: Directory; readonly findings: readonly Finding[] }
+  | {
+      readonly ok: true;
+      readonly directory: Directory;
+      readonly findings: readonly Finding[];
+      /** The version that was active before, where the sources changed while nothing ran. */
+      readonly before?: DirectoryVersion;
+    }
   | { readonly ok: false; readonly findings: readonly Finding[] };
 
 /**
@@ -64,10 +71,12 @@ export async function openDirectory(settings: DirectorySettings, deps: Directory
   const made = await makeOfSources(state, last, making, { from: namedIn(settings) });
   if (made.ok) {
     if (keeps) await record(folder, last, made.state.record);
-    return { ok: true, directory: await Directory.of(settings, made.state, deps), findings: made.findings };
+    const directory = await Directory.of(settings, made.state, deps, made.findings);
+    const isOther = made.changed && state !== undefined;
+    return { ok: true, directory, findings: made.findings, ...(isOther && { before: state.version }) };
   }
   return made.refused === 'guard' && state !== undefined
-    ? { ok: true, directory: await Directory.of(settings, state, deps), findings: made.findings }
+    ? { ok: true, directory: await Directory.of(settings, state, deps, made.findings), findings: made.findings }
     : { ok: false, findings: made.findings };
 }
 
@@ -79,7 +88,9 @@ export class Directory implements DirectoryChanges {
   #state: State;
   /** Newest first. */
   #history: readonly VersionRecord[];
+  #restorable: readonly VersionRecord[] = [];
   #working: Promise<unknown> = Promise.resolve();
+  #found: readonly Finding[] = [];
 
   private constructor(settings: DirectorySettings, state: State, deps: DirectoryDeps, history: readonly VersionRecord[]) {
     this.#settings = settings;
@@ -91,10 +102,17 @@ export class Directory implements DirectoryChanges {
   }
 
   /** For `openDirectory`. */
-  static async of(settings: DirectorySettings, state: State, deps: DirectoryDeps): Promise<Directory> {
+  static async of(
+    settings: DirectorySettings,
+    state: State,
+    deps: DirectoryDeps,
+    findings = state.base.findings,
+  ): Promise<Directory> {
     const history = await readHistory(settings.folder);
-    if (deps.readOnly !== true) removeUnused(settings.folder, history, state.record);
-    return new Directory(settings, state, deps, history);
+    const directory = new Directory(settings, state, deps, history);
+    directory.#found = findings;
+    directory.#upkeep();
+    return directory;
   }
 
   /** The version of this moment. */
@@ -102,21 +120,34 @@ export class Directory implements DirectoryChanges {
     return this.#state.version;
   }
 
+  /** What the last reading of sources found that was taken; errors among it where a start went on with the version before. */
+  get found(): readonly Finding[] {
+    return this.#found;
+  }
+
   /**
    * Looks at the files again (of new settings, where they are given), one call after the other. `who` stands in the
-   * history. Where the set is refused nothing changes. Rejects when the disk fails; then nothing changes either.
+   * history; `yesShrink` names the source whose recipients are meant to go. Where the set is refused nothing changes. Rejects when the disk fails; then nothing changes either.
    */
-  reload(who: string, settings: DirectorySettings = this.#settings, { yesShrink = false } = {}): Promise<Loading> {
+  reload(
+    who: string,
+    settings: DirectorySettings = this.#settings,
+    { yesShrink }: { readonly yesShrink?: string | undefined } = {},
+  ): Promise<Loading> {
     return this.#oneByOne(async () => {
       const current = await isCurrent(settings, this.#state.record, this.#deps.clock.now());
       if (current && this.#state.record.pinned === undefined) {
         this.#settings = settings;
         return { ok: true, version: this.active(), changed: false, findings: this.#state.base.findings };
       }
-      const made = await this.#makeOfSources(settings, { who }, 'reload', { yesShrink, from: namedIn(settings) });
+      const made = await this.#makeOfSources(settings, { who }, 'reload', {
+        yesShrink: yesShrink ?? false,
+        from: namedIn(settings),
+      });
       this.#noteFiles(settings, made);
       if (!made.ok) return { ok: false, findings: made.findings };
       await this.#switchTo(made.state);
+      this.#found = made.findings;
       this.#settings = settings;
       return { ok: true, version: this.active(), changed: made.changed, findings: made.findings };
     });
@@ -132,11 +163,20 @@ export class Directory implements DirectoryChanges {
       const from = files.map(({ origin }) => ({ source, file: origin }));
       const before = this.#state;
       const what = `import ${source}`;
-      const made = await this.#makeOfSources(this.#settings, by, what, { replacing, yesShrink, unpins: true, from }, dryRun);
+      const made = await this.#makeOfSources(
+        this.#settings,
+        by,
+        what,
+        { replacing, yesShrink: yesShrink && source, unpins: true, from },
+        dryRun,
+      );
       if (!dryRun) this.#note(source, made);
       if (!made.ok) return refusedImport(before, made);
       const { state, comparison, findings } = made;
-      if (!dryRun) await this.#switchTo(state);
+      if (!dryRun) {
+        await this.#switchTo(state);
+        this.#found = findings;
+      }
       const diff = new VersionDiff(before.version, state.version, comparison);
       return { report: { ...sums(state.version, diff), findings, applied: !dryRun }, diff, version: state.version };
     });
@@ -155,10 +195,12 @@ export class Directory implements DirectoryChanges {
     return this.#oneByOne(async () => {
       const replacing: Replacing = { name, kind: 'live', parts: [await collect(source)] };
       const from = [{ source: name, file: source.origin }];
-      const made = await this.#makeOfSources(this.#settings, { who: name }, `refresh ${name}`, { replacing, yesShrink, from });
+      const sources = { replacing, yesShrink: yesShrink && name, from };
+      const made = await this.#makeOfSources(this.#settings, { who: name }, `refresh ${name}`, sources);
       this.#note(name, made);
       if (!made.ok) return { ok: false, findings: made.findings };
       await this.#switchTo(made.state);
+      this.#found = made.findings;
       return { ok: true, version: this.active().version, findings: made.findings };
     });
   }
@@ -213,9 +255,9 @@ export class Directory implements DirectoryChanges {
 
   /**
    * Makes a version active that was (absent: the one before this), under a new number: its decisions are the same to the
-   * octet. Sources do not change it until the next import (C6).
+   * octet. Sources do not change it until the next import (C6). Where that one is active, or what it restored is, nothing is new.
    */
-  rollback(number: number | undefined, by: By): Promise<Changed> {
+  rollback(number: number | undefined, by: By): Promise<RolledBack> {
     return this.#oneByOne(async () => {
       const wanted = number ?? this.#history.find(({ version }) => version < this.active().version)?.version;
       const old = wanted === undefined ? undefined : await this.#load(wanted);
@@ -224,8 +266,11 @@ export class Directory implements DirectoryChanges {
         return { ok: false, findings: [nothing('', problem)] };
       }
       const before = this.#state;
-      await this.#switchTo(await makeOfVersion(before, old, this.#making(by, `rollback to ${old.record.version}`)));
-      return { ok: true, version: this.active().version, findings: [] };
+      const { version, pinned, digest } = before.record;
+      const isThere = wanted === version || (pinned === wanted && digest === old.record.digest);
+      if (!isThere) await this.#switchTo(await makeOfVersion(before, old, this.#making(by, `rollback to ${old.record.version}`)));
+      const diff = await diffOf(before, this.#state);
+      return { ok: true, version: this.active().version, restored: old.record.version, diff, findings: [] };
     });
   }
 
@@ -247,7 +292,7 @@ export class Directory implements DirectoryChanges {
 
   /** The sources with how they fare, and the words that lie over them. */
   list(): DirectoryListing {
-    return listing(this.#settings, this.#state, this.#history, (name) => this.#sourceStates.of(name), this.#deps.clock.now());
+    return listing(this.#settings, this.#state, this.#restorable, (name) => this.#sourceStates.of(name), this.#deps.clock.now());
   }
 
   /** All about one recipient, by any of its addresses; `undefined` where nobody has it. */
@@ -268,7 +313,7 @@ export class Directory implements DirectoryChanges {
 
   #load(number: number): Promise<State | undefined> | State | undefined {
     if (number === this.#state.record.version) return this.#state;
-    const record = restorable(this.#history).find(({ version }) => version === number);
+    const record = this.#restorable.find(({ version }) => version === number);
     return record === undefined ? undefined : loadState(record, this.#settings);
   }
 
@@ -286,7 +331,13 @@ export class Directory implements DirectoryChanges {
     if (this.#keeps) await record(this.#settings.folder, this.#state.record, next.record);
     this.#history = [next.record, ...this.#history.filter(({ version }) => version !== next.record.version)];
     this.#state = next; // the switch
-    if (this.#keeps) removeUnused(this.#settings.folder, this.#history, next.record);
+    this.#upkeep();
+  }
+
+  #upkeep(): void {
+    const { folder } = this.#settings;
+    this.#restorable = restorable(folder, this.#history, this.#state.record, this.#deps.keptOctets);
+    if (this.#keeps) removeUnused(folder, this.#restorable, this.#state.record);
   }
 
   #making({ who, reason }: By, what: string): Making {

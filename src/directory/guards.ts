@@ -12,6 +12,12 @@ const TOLERATED = 0.1;
 /** One person who leaves is no shrunken set, however small the company. */
 const AT_LEAST = 2;
 
+/** What shrank: how findings call it, and what to type where that is meant. */
+export interface GuardedPlace {
+  readonly origin: string;
+  readonly yes: string;
+}
+
 type Side = 'cloud' | 'on-premises';
 /** `hold` and `both` have one foot in the cloud. */
 const sideOf = (route: DirectoryRoute): Side => (route === 'on-premises' ? 'on-premises' : 'cloud');
@@ -33,8 +39,8 @@ export class SourceWatch {
     if (owner >= 0) this.#seen[owner] = sideOf(record.route) === 'cloud' ? 2 : 1;
   }
 
-  /** Errors, none where the source has what it had. */
-  findings(origin: string): Finding[] {
+  /** One error, none where the source has what it had. */
+  findings(place: GuardedPlace): Finding[] {
     const groups = new Groups();
     let had = 0;
     let has = 0;
@@ -50,24 +56,14 @@ export class SourceWatch {
       const kind = old.kindOf(owner);
       if (kind !== undefined) groups.count(kind, seen === 0);
     }
-    if (had > 0 && has === 0) {
-      return [refusal(origin, `the source ${this.name} had ${had} recipients, and none of them is there any more`)];
-    }
-    return groups
-      .shrunk()
-      .map(({ group, fewer, before }) =>
-        refusal(
-          origin,
-          fewer === before
-            ? `the source ${this.name} had ${before} recipients of ${word(group)} and has none of them any more: a part of the whole set?`
-            : `the source ${this.name} has ${fewer} of its ${before} recipients of ${word(group)} no more (${percent(fewer, before)})`,
-        ),
-      );
+    if (had > 0 && has === 0) return [refusal(place, `${this.name} had ${had} recipients, and none of them is there any more`)];
+    const shrunk = groups.shrunk();
+    return shrunk.length === 0 ? [] : [refusal(place, `${this.name} lost ${shrunk.map(words).join(', ')}`)];
   }
 }
 
 /** Over all sources: who would become unknown. */
-export function totalFindings(old: CompiledIndex, next: CompiledIndex, comparison: Comparison, origin: string): Finding[] {
+export function totalFindings(old: CompiledIndex, next: CompiledIndex, comparison: Comparison, place: GuardedPlace): Finding[] {
   const groups = new Groups();
   for (let owner = 0; owner < old.size; owner++) if (!old.isGone(owner)) groups.count(sideOf(old.routeOf(owner)), false);
   const { pairs, poorer, lostAddresses } = comparison;
@@ -75,16 +71,19 @@ export function totalFindings(old: CompiledIndex, next: CompiledIndex, compariso
     const owner = (pairs[i] ?? 0) - 1;
     if (owner >= 0 && pairs[i + 1] === 0) groups.miss(sideOf(old.routeOf(owner)));
   }
-  const findings = groups
-    .shrunk()
-    .map(({ group, fewer, before }) =>
-      refusal(origin, `${fewer} of ${before} recipients of ${word(group)} would become unknown (${percent(fewer, before)})`),
-    );
+  const shrunk = groups.shrunk();
+  const findings = shrunk.length === 0 ? [] : [refusal(place, `nobody would know ${shrunk.map(words).join(', ')}`)];
   if (poorer >= AT_LEAST && poorer > old.recipients * TOLERATED)
     findings.push(
-      refusal(origin, `${poorer} of ${next.recipients} recipients would lose ${lostAddresses} of their other addresses`),
+      refusal(place, `${poorer} of ${next.recipients} recipients would lose ${lostAddresses} of their other addresses`),
     );
   return findings;
+}
+
+interface Shrunken {
+  readonly group: string;
+  readonly before: number;
+  readonly fewer: number;
 }
 
 class Groups {
@@ -102,21 +101,21 @@ class Groups {
     if (counts !== undefined) counts.fewer++;
   }
 
-  shrunk(): { readonly group: string; readonly before: number; readonly fewer: number }[] {
+  shrunk(): Shrunken[] {
     return [...this.#groups]
       .map(([group, counts]) => ({ group, ...counts }))
       .filter(({ before, fewer }) => fewer >= AT_LEAST && fewer > before * TOLERATED);
   }
 }
 
-const word = (group: string): string => (group === 'cloud' || group === 'on-premises' ? `route ${group}` : `kind ${group}`);
-const percent = (part: number, whole: number): string => `${Math.round((part / whole) * 100)} %`;
+const words = ({ group, before, fewer }: Shrunken): string =>
+  `${fewer} of ${before} ${group === 'cloud' || group === 'on-premises' ? `with route ${group}` : `of kind ${group}`} (${Math.round((fewer / before) * 100)} %)`;
 
-const refusal = (file: string, problem: string): Finding => ({
+const refusal = ({ origin, yes }: GuardedPlace, problem: string): Finding => ({
   severity: 'error',
-  file,
+  file: origin,
   line: 0,
   address: '',
   problem,
-  remedy: 'Look whether the set is whole; where they are meant to go, say so with --yes-shrink',
+  remedy: `If they are meant to go: ${yes}`,
 });

@@ -49,7 +49,8 @@ export type Made =
 export interface OfSources {
   /** A source that is replaced; the files of the settings are looked at anyway. */
   readonly replacing?: Replacing;
-  readonly yesShrink?: boolean;
+  /** Recipients of this source are meant to go; `true`: of any. */
+  readonly yesShrink?: boolean | string;
   /** An import: what a rollback restored need not stay any longer (C6). */
   readonly unpins?: boolean;
   readonly from: VersionRecord['from'];

@@ -96,6 +96,7 @@ export async function planSources(
       const input = {
         name,
         parts: replacing.parts,
+        yes: replacing.kind === 'imported' ? yesToImport(name) : yesToRefresh(name),
         isLenient: replacing.kind === 'live',
         isFresh: true,
         ...priorSet(settings, known),
@@ -106,7 +107,7 @@ export async function planSources(
     const isKept = known !== undefined && hasSet(settings.folder, known.set);
     if (named === undefined) {
       if (known === undefined) continue; // a live source that gave nothing yet
-      const input = isKept ? keptInput(known, isLenient) : { name, parts: [], isLenient, isFresh: true };
+      const input = isKept ? keptInput(known, isLenient) : { name, parts: [], yes: yesToRefresh(name), isLenient, isFresh: true };
       sources.push({ input, kind: known.kind, origins: known.origins, since: known.since });
       continue;
     }
@@ -122,7 +123,13 @@ export async function planSources(
     sources.push(
       isSame
         ? { input: keptInput(known, false), kind: 'file', origins: known.origins, since: known.since, ...ofFile }
-        : { input: { name, parts: [part], isLenient: false, isFresh: true }, kind: 'file', origins: [origin], since, ...ofFile },
+        : {
+            input: { name, parts: [part], yes: yesToRefresh(name), isLenient: false, isFresh: true },
+            kind: 'file',
+            origins: [origin],
+            since,
+            ...ofFile,
+          },
     );
   }
   return { sources, checks, missing };
@@ -131,11 +138,16 @@ export async function planSources(
 const keptInput = ({ name, set, digest }: SourceRecord, isLenient: boolean): BuildInput => ({
   name,
   parts: [{ kind: 'set', id: set }],
+  yes: '',
   isLenient,
   isFresh: false,
   digest,
   before: set,
 });
+
+const yesToImport = (name: string): string =>
+  `bridgehead directory import FILE...${name === 'imported' ? '' : ` --source ${name}`} --yes-shrink`;
+const yesToRefresh = (name: string): string => `bridgehead directory refresh ${name} --yes-shrink`;
 
 const priorSet = ({ folder }: DirectorySettings, known: SourceRecord | undefined): Pick<BuildInput, 'before'> =>
   known !== undefined && hasSet(folder, known.set) ? { before: known.set } : {};

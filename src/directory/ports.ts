@@ -1,5 +1,6 @@
 /** What a directory is made of: records from sources. Readers for other formats and live sources come in by these. */
 import type { Domain, Mailbox } from '../mail/address.ts';
+import type { Side } from '../mail/route.ts';
 
 export type DirectoryRoute = 'on-premises' | 'cloud' | 'hold' | 'both';
 
@@ -66,8 +67,16 @@ export interface DirectorySource {
 export interface DirectoryChecks {
   readonly domains: readonly { readonly name: Domain; readonly includeSubdomains: boolean }[];
   readonly routingDomains: readonly Domain[];
-  /** Names of the connectors. */
-  readonly connectors: readonly string[];
+  /** What a record's `connector` may name. */
+  readonly connectors: readonly KnownConnector[];
+}
+
+/** A connector, as far as a record can name it wrongly. */
+export interface KnownConnector {
+  readonly name: string;
+  readonly side: Side;
+  /** Its next hop is found by MX, which for our own domains is ourselves (R20). */
+  readonly byMx: boolean;
 }
 
 /** What the directory needs from the settings. */

@@ -1,19 +1,19 @@
 /** Whether one record can be taken, by the settings and by how its addresses look. */
 import { isWithin, type Mailbox } from '../mail/address.ts';
 import { strangeLook } from './look-alikes.ts';
-import type { DirectoryChecks, DirectoryRecord, Finding } from './ports.ts';
+import type { DirectoryChecks, DirectoryRecord, DirectoryRoute, Finding, KnownConnector } from './ports.ts';
 
 type Add = (severity: Finding['severity'], problem: string, remedy: string) => void;
 
 export class RecordChecks {
   readonly #checks: DirectoryChecks;
-  readonly #connectors: ReadonlySet<string>;
+  readonly #connectors: ReadonlyMap<string, KnownConnector>;
   readonly #routingDomains: ReadonlySet<string>;
   readonly #ours = new Map<string, boolean>();
 
   constructor(checks: DirectoryChecks) {
     this.#checks = checks;
-    this.#connectors = new Set(checks.connectors);
+    this.#connectors = new Map(checks.connectors.map((connector) => [connector.name, connector]));
     this.#routingDomains = new Set<string>(checks.routingDomains);
   }
 
@@ -26,10 +26,28 @@ export class RecordChecks {
         `the routing address ${routingAddress.address} is in no routing domain`,
         `Use one of ${this.#checks.routingDomains.join(', ') || 'cloud.routing-domains (none is set)'}`,
       );
-    if (connector !== undefined && !this.#connectors.has(connector))
-      add('error', `there is no connector "${connector}"`, `Known: ${this.#checks.connectors.join(', ')}`);
+    if (connector !== undefined) this.#checkConnector(connector, route, add);
     this.#checkOwn(address, add);
     for (const alias of aliases) this.#checkOwn(alias, add);
+  }
+
+  /** One that routing could not use would be passed over, and the mail take another way than the file says. */
+  #checkConnector(name: string, route: DirectoryRoute, add: Add): void {
+    const fitting = this.#checks.connectors.filter((one) => canCarry(one, route)).map((one) => one.name);
+    const remedy =
+      fitting.length === 0
+        ? 'Leave the column empty: no connector of the settings fits'
+        : `Name one that fits (${fitting.join(', ')}), or leave the column empty`;
+    const connector = this.#connectors.get(name);
+    if (connector === undefined) add('error', `there is no connector "${name}"`, remedy);
+    else if (!canCarry(connector, route))
+      add(
+        'error',
+        connector.byMx && connector.side !== 'cloud'
+          ? `the route is ${route}, and the connector "${name}" goes by MX, which for our own domains is this relay`
+          : `the route is ${route}, and the connector "${name}" leads to ${WORDS[connector.side]}`,
+        remedy,
+      );
   }
 
   #checkOwn(own: Mailbox, add: Add): void {
@@ -54,4 +72,13 @@ export class RecordChecks {
     this.#ours.set(domain, isOurs);
     return isOurs;
   }
+}
+
+const WORDS = { cloud: 'the cloud', 'on-premises': 'the on-premises side', internet: 'the Internet' } as const;
+
+/** A host for `*` (a filter in front of both, say) may stand for the one side that a recipient is on; of two sides it is neither. */
+function canCarry({ side, byMx }: KnownConnector, route: DirectoryRoute): boolean {
+  if (side === 'cloud') return route !== 'on-premises';
+  if (byMx && route !== 'cloud') return false;
+  return side === 'on-premises' ? route !== 'cloud' : route !== 'both';
 }

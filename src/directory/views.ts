@@ -9,7 +9,6 @@ import type { DirectoryEntry, DirectoryRoute, DirectorySettings, DirectorySource
 import { RecordLines } from './record-lines.ts';
 import { readSet } from './record-sets.ts';
 import type { SourceState } from './source-states.ts';
-import { restorable } from './upkeep.ts';
 
 export interface ListedSource {
   readonly name: string;
@@ -57,7 +56,7 @@ export interface DirectoryListing {
 export function listing(
   settings: DirectorySettings,
   { record, version, overlays }: State,
-  history: readonly VersionRecord[],
+  versions: readonly VersionRecord[],
   stateOf: (name: string) => SourceState,
   now: number,
 ): DirectoryListing {
@@ -74,7 +73,7 @@ export function listing(
     ],
     set: [...overlays.set.values()].map((overlay) => listedOverlay(overlay, version, now)),
     waves: [...overlays.waves].map(([wave, mailboxes]) => ({ wave, mailboxes: mailboxes.size })),
-    versions: restorable(history),
+    versions,
   };
 }
 

@@ -21,6 +21,8 @@ export type Outcome =
       readonly cause: 'connection' | 'answer';
       /** The connection was lost behind our final dot (RFC 1047). */
       readonly possibleDuplicate?: true;
+      /** The server may not know the mailbox yet (R5): until that is over the sender hears nothing. */
+      readonly inGrace?: true;
     }
   | { readonly kind: 'failed'; readonly reply: SmtpReply; readonly cause: 'connection' | 'answer' };
 

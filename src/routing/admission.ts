@@ -98,7 +98,11 @@ function withAnswer(
   const steps =
     decision.steps.length === 0
       ? decision.steps
-      : [...decision.steps, { step: 'verify', result: said.slice(2), source: `connector ${verify.connector}` }];
+      : [
+          // in place of the word that it is asked; what the server said stands in the reason
+          ...decision.steps.filter(({ step }) => step !== 'verify'),
+          { step: 'verify', result: SAYS[answer], source: `connector ${verify.connector} (C3)` },
+        ];
   if (refusal === undefined) return { ...decision, reason, steps };
   const { directoryVersion, canonical } = decision;
   return { kind: 'reject', route: 'reject', reply: refusal, reason, directoryVersion, canonical, steps };

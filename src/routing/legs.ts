@@ -81,8 +81,17 @@ export function namedLeg(deciding: Deciding, name: string, found: Found | undefi
 function chosen(deciding: Deciding, found: Found | undefined, side: 'cloud' | 'on-premises'): Connector | undefined {
   const name = found?.entry.connector;
   const connector = name === undefined ? undefined : deciding.routing.connectorNamed(name);
-  if (connector === undefined || permitted(deciding, connector) === undefined) return undefined;
-  return connector.side === side || (found?.entry.route === side && connector.side === 'internet') ? connector : undefined;
+  if (connector !== undefined && permitted(deciding, connector) === undefined) return undefined;
+  if (connector !== undefined && (connector.side === side || (found?.entry.route === side && connector.side === 'internet')))
+    return connector;
+  // a source names the connector of the side that it knows (the import sees to that); a wave or a word may have moved it since
+  if (name !== undefined)
+    deciding.steps?.push({
+      step: 'connector',
+      result: `${name}, which the directory names, ${connector === undefined ? 'is no connector any more' : `leads elsewhere than to ${side}`}: the address space decides`,
+      source: found?.entry.source ?? '',
+    });
+  return undefined;
 }
 
 /**

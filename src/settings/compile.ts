@@ -88,7 +88,7 @@ export function compileSettings(raw: SettingsFile, document: SettingsDocument, f
       postmaster: raw.postmaster ?? postmasterAt(raw.domains[0]?.name.name ?? raw.hostname),
       excerpt: DSN_EXCERPT,
     },
-    directory: compileDirectory(raw, join(dataDirectory, 'directory'), path),
+    directory: compileDirectory(raw, connectors, join(dataDirectory, 'directory'), path),
     domainProof: {
       domains: raw.domains.flatMap(({ name, verification }) =>
         verification === undefined
@@ -260,18 +260,25 @@ function compileRule(raw: SettingsFile['rules'][number], source: string): RulePa
 export const sourceName = (source: SourceFile, index: number): string =>
   source.name ?? (source.file === undefined ? `source-${index + 1}` : basename(source.file, extname(source.file)));
 
-function compileDirectory(raw: SettingsFile, folder: string, path: (name: string) => string): DirectoryPart {
-  const { sources } = raw.directory;
+function compileDirectory(
+  raw: SettingsFile,
+  connectors: readonly Connector[],
+  folder: string,
+  path: (name: string) => string,
+): DirectoryPart {
+  const { sources, hold } = raw.directory;
   return {
     sources: sources.flatMap((source, index) =>
       source.file === undefined ? [] : [{ name: sourceName(source, index), file: path(source.file) }],
     ),
     live: sources.flatMap((source, index) => compileLive(source, sourceName(source, index), path)),
     precedence: sources.map(sourceName),
+    hold: { warnAfter: hold['warn-after'], deliverAfter: hold['deliver-after'], volume: hold.volume },
+    gracePeriod: raw.directory['grace-period'],
     folder,
     domains: raw.domains.map((domain) => domain.name),
     routingDomains: raw.cloud['routing-domains'],
-    connectors: raw.connectors.map((connector) => connector.name),
+    connectors: connectors.map(({ name, side, nextHop }) => ({ name, side, byMx: nextHop.kind === 'mx' })),
   };
 }
 

@@ -195,6 +195,13 @@ function checkDirectory(raw: SettingsFile, findings: Findings): void {
     seen.set(name, index);
     checkLiveSource(source, at, findings);
   });
+  const { hold } = raw.directory;
+  if (hold['deliver-after'] <= hold['warn-after'])
+    findings.mistake(
+      ['directory', 'hold', 'deliver-after'],
+      'a hold would end before anybody is warned of it',
+      'Make it longer than warn-after',
+    );
 }
 
 function checkAdmin(raw: SettingsFile, findings: Findings): void {

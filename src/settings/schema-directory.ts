@@ -1,7 +1,7 @@
 /** The settings of one source of recipients: a file, a directory server, or Microsoft Graph. */
 import { z } from 'zod';
 import { says } from './schema-words.ts';
-import { duration, filePath, label, ldapFilter, ldapUrl, webUrl } from './values.ts';
+import { duration, filePath, label, ldapFilter, ldapUrl, size, webUrl } from './values.ts';
 
 const ldap = z.strictObject({
   url: says(
@@ -68,3 +68,19 @@ export const source = z.strictObject({
     '`5m`',
   ),
 });
+
+export const hold = z
+  .strictObject({
+    'warn-after': says(duration().prefault('2h'), 'A hold that lasts longer raises the alarm', 'a move should be over by then'),
+    'deliver-after': says(
+      duration().prefault('3d'),
+      'Then the hold ends by itself, and the mail goes to the side that the mailbox came from',
+      'C9: a forgotten hold must not cost mail',
+    ),
+    volume: says(
+      size().prefault('10GiB'),
+      'Mail held for one wave at most; then 452 4.2.2 at RCPT, and the senders wait',
+      'a full disk would stop all mail',
+    ),
+  })
+  .prefault({});

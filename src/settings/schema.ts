@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { authentication, headerFirewall } from './schema-authentication.ts';
 import { connector } from './schema-connectors.ts';
-import { source } from './schema-directory.ts';
+import { hold, source } from './schema-directory.ts';
 import { probe } from './schema-probes.ts';
 import { cloud, domain, peers, rule } from './schema-routing.ts';
 import { protocolLog, says } from './schema-words.ts';
@@ -202,9 +202,15 @@ export const settingsSchema = z.strictObject({
       .strictObject({
         sources: says(
           z.array(source).default([]),
-          'Earlier sources win over later ones',
+          'Earlier sources win over later ones; what was imported by `directory import` wins over all of them',
           'without one, every recipient is unknown',
         ),
+        'grace-period': says(
+          duration().prefault('24h'),
+          'How long after a mailbox changed sides its server may answer 5.1.1, 5.1.10 or 5.4.1: the mail is put off, and the sender hears nothing',
+          "C4: the cloud's own directory learns of it in hours",
+        ),
+        hold: says(hold, 'Mail that is kept while mailboxes are moved (`wave hold`)'),
       })
       .prefault({}),
     'Who lives where',

@@ -5,7 +5,7 @@
 import type { Domain, Mailbox } from '../mail/address.ts';
 import type { PeerClass } from '../mail/peer.ts';
 import type { SmtpReply } from '../mail/reply.ts';
-import type { Connector, TlsProfile } from '../mail/route.ts';
+import type { Connector, Side, TlsProfile } from '../mail/route.ts';
 import type { AuthenticationPart } from './authentication.ts';
 import type { ProbePart } from './probes.ts';
 
@@ -127,11 +127,15 @@ export interface DirectoryPart {
   readonly live: readonly LivePart[];
   /** The names of all sources, files and live ones, the strongest first. */
   readonly precedence: readonly string[];
+  /** C9. Milliseconds, but for `volume` (octets of one wave). */
+  readonly hold: { readonly warnAfter: number; readonly deliverAfter: number; readonly volume: number };
+  /** R5, C4. Milliseconds. */
+  readonly gracePeriod: number;
   /** Where versions are kept; absolute path. */
   readonly folder: string;
   readonly domains: readonly { readonly name: Domain; readonly includeSubdomains: boolean }[];
   readonly routingDomains: readonly Domain[];
-  readonly connectors: readonly string[];
+  readonly connectors: readonly { readonly name: string; readonly side: Side; readonly byMx: boolean }[];
 }
 
 /** A source that is asked again and again. Paths are absolute, times in milliseconds. */

@@ -27,7 +27,10 @@ const settings = (folder: string): DirectorySettings => ({
   folder,
   domains: [{ name: 'example.com' as Domain, includeSubdomains: false }],
   routingDomains: ['tenant.mail.onmicrosoft.com' as Domain],
-  connectors: ['on-premises', 'cloud'],
+  connectors: [
+    { name: 'on-premises', side: 'on-premises', byMx: false },
+    { name: 'cloud', side: 'cloud', byMx: true },
+  ],
 });
 
 async function open(folder: string): Promise<Directory> {

@@ -41,7 +41,10 @@ describe.skipIf(!hasSlapd)('slapd as a live source', () => {
   const checks = {
     domains: [{ name: domain('contoso.com'), includeSubdomains: false }],
     routingDomains: [domain(CLOUD)],
-    connectors: ['cloud', 'on-premises'],
+    connectors: [
+      { name: 'cloud', side: 'cloud' as const, byMx: false },
+      { name: 'on-premises', side: 'on-premises' as const, byMx: false },
+    ],
   };
   const find = (address: string): string | undefined => {
     const entry = directory.active().find(address);

@@ -75,7 +75,7 @@ async function readFile(
 ): Promise<void> {
   const records = new ObjectRecords(report, checks, side);
   let header: Header | undefined;
-  let columns = 0;
+  let names: readonly string[] = [];
   let typeLine = '';
   const mistake = await eachRow(file, { delimiter }, (cells, line) => {
     if (header === undefined) {
@@ -83,16 +83,16 @@ async function readFile(
         typeLine = cells.join(delimiter);
         return true;
       }
-      columns = cells.length;
+      names = cells;
       header = readHeader(cells, line, typeLine, report);
       return header !== undefined;
     }
-    if (cells.length !== columns) {
+    if (cells.length !== names.length) {
       if (cells.every((cell) => cell === '')) return true;
-      report.error(line, '', `${cells.length} cells under ${columns} columns`, `The file may be cut short. ${REMEDY}`);
+      report.error(line, '', `${cells.length} cells under ${names.length} columns`, `The file may be cut short. ${REMEDY}`);
       return !report.isFull;
     }
-    if (losesData(cells, header, line, report)) return false;
+    if (losesData(cells, header, names, line, report)) return false;
     const record = records.read(objectOf(cells, header), line);
     if (record !== undefined) sink.record(record);
     return !report.isFull;
@@ -127,7 +127,7 @@ function readHeader(cells: readonly string[], line: number, typeLine: string, re
   return header;
 }
 
-function losesData(cells: readonly string[], header: Header, line: number, report: Report): boolean {
+function losesData(cells: readonly string[], header: Header, names: readonly string[], line: number, report: Report): boolean {
   for (const what of ['primary', 'proxies', 'target', 'details'] as const) {
     const index = header.get(what);
     const cell = index === undefined ? undefined : cells[index];
@@ -135,7 +135,7 @@ function losesData(cells: readonly string[], header: Header, line: number, repor
     report.error(
       line,
       '',
-      `the export has lost its data: the column ${NAMES[what][0]} holds "${cell.slice(0, 80)}" and no addresses`,
+      `the export has lost its data: the column ${names[index ?? 0] ?? ''} holds "${cell.slice(0, 80)}" and no addresses`,
       REMEDY,
     );
     return true;

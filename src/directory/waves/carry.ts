@@ -32,12 +32,15 @@ export async function carryList(members: readonly Member[], deps: RecordsDeps, s
   const messages: CarryItem[] = [];
   const incomplete: string[] = [];
   const addresses = addressesOf(members, deps);
-  for (const member of members) {
+  const meant = members.flatMap((member) => {
     const from = since ?? member.switchedAt;
-    if (from === undefined) continue;
+    return from === undefined ? [] : [{ member, since: from, addresses: addresses.get(member.key) ?? new Set<string>() }];
+  });
+  const answers = await recordsOf(meant, deps.evidence);
+  for (const [index, { member }] of meant.entries()) {
+    const { records, isWhole } = answers[index] ?? { records: [], isWhole: false };
     const to = isInCloud(member) || member.heldFrom === 'cloud' ? 'cloud' : 'on-premises';
     const other = to === 'cloud' ? 'on-premises' : 'cloud';
-    const { records, isWhole } = await recordsOf(addresses.get(member.key) ?? new Set(), from, deps.evidence);
     if (!isWhole) incomplete.push(member.address.address);
     for (const record of records) {
       if (record.event !== 'SEND' || record.route !== other) continue;

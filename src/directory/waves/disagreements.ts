@@ -45,6 +45,8 @@ interface Kept {
   last: number;
   reply: string | null;
   version: number | null;
+  /** It was said after the message had been taken. */
+  late?: boolean;
 }
 
 /** Kept at most; the one that was not seen for longest goes first. */
@@ -69,6 +71,15 @@ export class Disagreements implements Disposable {
     const kind = kindOf(record);
     if (kind !== undefined) this.#note(kind, record);
     else if (record.event === 'SEND' && record.route === 'cloud' && this.#kept.size > 0) this.#settled(record);
+  }
+
+  /**
+   * What a server said in a notification after it had taken the message (C4). A later delivery is no proof against it:
+   * that one was taken as well.
+   */
+  onLateRefusal(record: EventRecord): void {
+    const kind = kindOf(record);
+    if (kind !== undefined) this.#note(kind, record, true);
   }
 
   /** What is known now, the most frequent first. */
@@ -117,7 +128,7 @@ export class Disagreements implements Disposable {
     this.flush();
   }
 
-  #note(kind: DisagreementKind, record: EventRecord): void {
+  #note(kind: DisagreementKind, record: EventRecord, isLate = false): void {
     const address = this.#mailboxOf(record);
     if (address === undefined) return;
     const key = `${kind} ${address}`;
@@ -125,6 +136,7 @@ export class Disagreements implements Disposable {
     const kept = this.#kept.get(key) ?? { address, kind, count: 0, first: time, last: time, reply: null, version: null };
     kept.count += 1;
     kept.last = time;
+    if (isLate) kept.late = true;
     if (record.reply !== undefined) {
       const { code, enhanced, text } = record.reply;
       kept.reply = `${code}${enhanced === undefined ? '' : ` ${enhanced}`} ${text}`;
@@ -144,7 +156,8 @@ export class Disagreements implements Disposable {
   /** The cloud took mail for it: it knows the mailbox now. */
   #settled(record: EventRecord): void {
     const address = this.#mailboxOf(record);
-    if (address !== undefined && this.#kept.delete(`missing-in-cloud ${address}`)) this.#isBehind = true;
+    const key = `missing-in-cloud ${address}`;
+    if (address !== undefined && this.#kept.get(key)?.late !== true && this.#kept.delete(key)) this.#isBehind = true;
   }
 
   /** The mailbox as the directory names it, whatever address of it the mail was for. */

@@ -12,8 +12,6 @@ import type { DirectoryEntry } from '../ports.ts';
 import { ownerOf } from './owner.ts';
 import type { SwitchTimes } from './ports.ts';
 
-/** C4. Milliseconds. */
-export const GRACE = 86_400_000;
 /** Entries compared in one go; then mail has its turn. */
 const IN_ONE_GO = 2000;
 
@@ -31,14 +29,14 @@ export interface GraceParts {
   readonly directory: { active(): { find(key: string): DirectoryEntry | undefined } };
   readonly clock: Clock;
   readonly log: Log;
-  /** Milliseconds; 24 h where absent. */
-  readonly window?: number;
+  /** Milliseconds (`directory.grace-period`). */
+  readonly window: number;
   readonly readOnly?: boolean;
 }
 
 export class GraceWindow implements SwitchTimes {
   readonly #parts: GraceParts;
-  readonly #window: number;
+  #window: number;
   /** `mailboxKey` of the primary address → when it changed sides. */
   readonly #since: Map<string, number>;
   /** Comparisons under way: who changed sides is not known yet. */
@@ -47,9 +45,14 @@ export class GraceWindow implements SwitchTimes {
   /** Reads the file; one that is missing or damaged is begun anew, for the worst is a notice too early. */
   constructor(parts: GraceParts) {
     this.#parts = parts;
-    this.#window = parts.window ?? GRACE;
+    this.#window = parts.window;
     this.#since = read(parts.file, parts.log);
     this.#prune();
+  }
+
+  /** Counts for the windows that are open as well. */
+  reconfigure(window: number): void {
+    this.#window = window;
   }
 
   note(keys: readonly string[], at: number): () => void {

@@ -2,7 +2,7 @@
 import type { Clock } from '../../platform/clock.ts';
 import type { Log } from '../../platform/logger.ts';
 import { isOver, nextMoment, type WaveFinding } from './hold-caps.ts';
-import type { HoldSettings } from './ports.ts';
+import type { HoldSettings, WaveDeps } from './ports.ts';
 import { isInCloud, move, type Wave } from './wave.ts';
 import type { WaveBook } from './wave-book.ts';
 import { heldFromOf, type WaveMoves, withAlarm } from './wave-moves.ts';
@@ -14,7 +14,7 @@ const SHORTEST_SLEEP = 100;
 export class WaveClock {
   readonly #book: WaveBook;
   readonly #moves: WaveMoves;
-  readonly #hold: HoldSettings;
+  readonly #hold: () => HoldSettings;
   readonly #clock: Clock;
   readonly #log: Log;
   /** What could not be done at its time, by wave; it is tried again. */
@@ -22,7 +22,7 @@ export class WaveClock {
   #timer: NodeJS.Timeout | undefined;
   #running = false;
 
-  constructor(book: WaveBook, moves: WaveMoves, hold: HoldSettings, { clock, log }: { clock: Clock; log: Log }) {
+  constructor(book: WaveBook, moves: WaveMoves, { hold, clock, log }: Pick<WaveDeps, 'hold' | 'clock' | 'log'>) {
     this.#book = book;
     this.#moves = moves;
     this.#hold = hold;
@@ -70,7 +70,7 @@ export class WaveClock {
   async #endHolds(wave: Wave): Promise<void> {
     const now = this.#clock.now();
     const change = { time: now, who: 'relay', reason: 'the hold came to its maximum (C9)' };
-    const moved = move(wave, (member) => (isOver(member, this.#hold, now) ? heldFromOf(member) : undefined), change);
+    const moved = move(wave, (member) => (isOver(member, this.#hold(), now) ? heldFromOf(member) : undefined), change);
     if (moved.members.length === 0) return;
     const problem = `wave ${wave.name}: the hold of ${moved.members.length} mailboxes came to its maximum; their mail goes to the side they came from (C9)`;
     const alarm = { time: now, problem, remedy: `bridgehead wave report ${wave.name}` };
@@ -89,7 +89,11 @@ export class WaveClock {
     }
     const reason = `scheduled for ${new Date(schedule.at).toISOString()} by ${schedule.who}`;
     const done = await this.#moves.switch(wave, { who: 'schedule', reason });
-    if (done.switched) return;
+    if (done.switched) {
+      if (done.unchecked > 0)
+        this.#log.warn({ wave: name, mailboxes: done.unchecked }, 'scheduled switch of unchecked mailboxes');
+      return;
+    }
     const note = done.unsafe
       .map(({ address, why }) => `${address}: ${why}`)
       .join('; ')
@@ -107,7 +111,7 @@ export class WaveClock {
     const now = this.#clock.now();
     let next = now + LONGEST_SLEEP;
     for (const wave of this.#book.all()) {
-      next = Math.min(next, nextMoment(wave, this.#hold, now) ?? next);
+      next = Math.min(next, nextMoment(wave, this.#hold(), now) ?? next);
       if (wave.schedule?.state === 'waiting' && wave.schedule.at > now) next = Math.min(next, wave.schedule.at);
     }
     this.#timer = setTimeout(() => void this.#ring(), Math.max(next - now, SHORTEST_SLEEP));

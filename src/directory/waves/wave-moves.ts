@@ -29,6 +29,8 @@ export type WaveSwitch =
       readonly except: readonly string[];
       /** Found unsafe, and switched by force. */
       readonly forced: readonly UnsafeMailbox[];
+      /** Mailboxes that could not be checked: no export of the cloud is known. */
+      readonly unchecked: number;
     })
   | { readonly switched: false; readonly name: string; readonly unsafe: readonly UnsafeMailbox[] };
 
@@ -139,7 +141,7 @@ export class WaveMoves {
     const meant = wave.members.filter((member) => !isInCloud(member) && !except.has(member.key));
     if (meant.length === 0) throw new WaveRefused('invalid', `no mailbox of wave ${name} is left to switch`);
     const isMeant = new Set(meant.map(({ key }) => key));
-    const found = await this.#deps.unsafe({ name, mailboxes: meant.map(({ address }) => address) });
+    const { unsafe: found, unchecked } = await this.#deps.unsafe({ name, mailboxes: meant.map(({ address }) => address) });
     const unsafe = found.filter(({ address }) => {
       const box = parseMailbox(address);
       return box === undefined || isMeant.has(mailboxKey(box));
@@ -155,7 +157,7 @@ export class WaveMoves {
     const done = await this.apply(move(cleared(planned), to, change), change);
     const left = wave.members.filter(({ key }) => except.has(key)).map(({ address }) => address.address);
     const moved = done.moved.filter((address) => !left.includes(address)); // one that went back from its hold was not switched
-    return { ...done, moved, switched: true, except: left, forced: unsafe };
+    return { ...done, moved, switched: true, except: left, forced: unsafe, unchecked };
   }
 }
 

@@ -1,5 +1,5 @@
 /** The moves of an organisation, batch by batch: what an operator can do with waves. */
-import type { Mailbox } from '../../mail/address.ts';
+import { type Mailbox, mailboxKey } from '../../mail/address.ts';
 import type { EventRecord } from '../../mail/event.ts';
 import { reply, type SmtpReply } from '../../mail/reply.ts';
 import type { Finding } from '../ports.ts';
@@ -8,7 +8,8 @@ import { FirstDeliveries, isCloudDelivery } from './first-deliveries.ts';
 import { HeldVolume } from './held-volume.ts';
 import { holdFindings, type WaveFinding } from './hold-caps.ts';
 import { addressesOf, recordsOf } from './mailbox-records.ts';
-import { HOLD_DEFAULTS, type HoldSettings, type WaveDeps } from './ports.ts';
+import { ownerOf } from './owner.ts';
+import type { AttemptUnderWay, WaveDeps } from './ports.ts';
 import { resetScript } from './powershell.ts';
 import { type Change, isInCloud, type Member, move, sourceOf, type Wave } from './wave.ts';
 import {
@@ -42,6 +43,8 @@ export interface WaveReplay {
 
 export interface WaveRollback extends WaveChange, WaveReplay {
   readonly name: string;
+  /** Attempts at the side it left that had not ended after some seconds: `replay` names what became of them. */
+  readonly 'under-way': number;
   /** Lines of PowerShell that reset the on-premises directory. */
   readonly powershell: readonly string[];
 }
@@ -51,12 +54,14 @@ export interface PartOptions extends By {
   readonly only?: readonly string[];
 }
 
+/** How long a rollback waits for what is on its way, milliseconds: a server that takes longer to answer is ill. */
+const ATTEMPTS_END = 5_000;
+
 /** RFC 3463 §3.3: mailbox full, for the hold is. */
 const HOLD_IS_FULL = reply(452, '4.2.2', 'Mail for this recipient is held, and no more can be held; please try again');
 
 export class Waves implements AsyncDisposable {
   readonly #deps: WaveDeps;
-  readonly #hold: HoldSettings;
   readonly #book: WaveBook;
   readonly #deliveries: FirstDeliveries;
   readonly #moves: WaveMoves;
@@ -65,11 +70,10 @@ export class Waves implements AsyncDisposable {
 
   private constructor(deps: WaveDeps) {
     this.#deps = deps;
-    this.#hold = { ...HOLD_DEFAULTS, ...deps.hold };
     this.#book = new WaveBook(deps);
     this.#deliveries = new FirstDeliveries(this.#book, deps.directory, deps.log);
     this.#moves = new WaveMoves(deps, this.#book, this.#deliveries);
-    this.#clock = new WaveClock(this.#book, this.#moves, this.#hold, deps);
+    this.#clock = new WaveClock(this.#book, this.#moves, deps);
   }
 
   /** Reads the waves and brings them in step with the active version. Rejects when the disk or the directory fails. */
@@ -210,7 +214,8 @@ export class Waves implements AsyncDisposable {
       if (done.version === null) this.#moves.save(moved.wave);
       const back = this.#moves.waveOf(name).members.filter((member) => isMeant(member) && member.switchedAt !== undefined);
       const addresses = back.map(({ address }) => address);
-      return { ...done, ...(await this.#carry(back)), powershell: resetScript(name, addresses) };
+      const underWay = await this.#attemptsEnd(back);
+      return { ...done, ...(await this.#carry(back)), 'under-way': underWay, powershell: resetScript(name, addresses) };
     });
   }
 
@@ -230,11 +235,14 @@ export class Waves implements AsyncDisposable {
     const overruledBy = this.#overruledBy(name);
     const { members } = this.#moves.waveOf(name);
     const addresses = addressesOf(members, this.#deps);
+    const begun = members.flatMap(({ key, steps }) => {
+      const since = steps[1]?.time;
+      return since === undefined ? [] : [{ key, since, addresses: addresses.get(key) ?? new Set<string>() }];
+    });
+    const answers = await recordsOf(begun, this.#deps.evidence);
+    const known = new Map(begun.map(({ key }, index) => [key, answers[index]]));
     for (const member of members) {
-      const began = member.steps[1]?.time;
-      const own = addresses.get(member.key) ?? new Set();
-      const { records, isWhole } =
-        began === undefined ? { records: [], isWhole: true } : await recordsOf(own, began, this.#deps.evidence);
+      const { records, isWhole } = known.get(member.key) ?? { records: [], isWhole: true };
       if (!isWhole) incomplete.push(member.address.address);
       // a crash may have lost the confirmation; the record of the delivery is there
       for (const record of records) if (isCloudDelivery(record)) this.#deliveries.confirm(name, member.key, record);
@@ -253,7 +261,7 @@ export class Waves implements AsyncDisposable {
       remedy: 'Restore the file and restart',
     }));
     for (const wave of this.#book.all()) {
-      findings.push(...holdFindings(wave, this.#volume.of(wave.name), this.#hold, now));
+      findings.push(...holdFindings(wave, this.#volume.of(wave.name), this.#deps.hold(), now));
       for (const { problem, remedy } of wave.alarms) findings.push({ severity: 'error', problem, remedy });
     }
     return [...findings, ...this.#clock.findings()];
@@ -262,7 +270,7 @@ export class Waves implements AsyncDisposable {
   /** The answer at RCPT where a hold is full (C9); `heldBy` is that of the route. */
   refusal(heldBy: string): SmtpReply | undefined {
     const wave = HeldVolume.waveOf(heldBy);
-    return wave !== undefined && this.#volume.of(wave).octets >= this.#hold.volume ? HOLD_IS_FULL : undefined;
+    return wave !== undefined && this.#volume.of(wave).octets >= this.#deps.hold().volume ? HOLD_IS_FULL : undefined;
   }
 
   /** Every record that is durable. */
@@ -272,8 +280,8 @@ export class Waves implements AsyncDisposable {
     this.#deliveries.onEvent(record);
   }
 
-  /** Follows the directory after something else changed it: a rollback of versions, an administrator's word, a source. */
-  followDirectory(): Promise<void> {
+  /** Follows what else changed: the directory (a rollback of versions, an administrator's word, a source), or the settings. */
+  follow(): Promise<void> {
     return this.#moves.inTurn(async () => this.#moves.changed());
   }
 
@@ -302,6 +310,18 @@ export class Waves implements AsyncDisposable {
     const { messages, incomplete } = await carryList(members, this.#deps, since);
     const sides = new Set(messages.map(({ from }) => from));
     return { messages, incomplete, instructions: [...sides].flatMap((side) => carryInstructions(side)) };
+  }
+
+  /** What was on its way to the side that these mailboxes left ends first, so that the list has it too. */
+  async #attemptsEnd(members: readonly Member[]): Promise<number> {
+    const active = this.#deps.directory.active();
+    const side = new Map(members.map((member) => [member.key, isInCloud(member) ? 'cloud' : 'on-premises']));
+    const isMeant = ({ recipient, side: to }: AttemptUnderWay): boolean => {
+      const owner = side.size === 0 ? undefined : ownerOf(active, recipient);
+      const home = owner === undefined ? undefined : side.get(mailboxKey(owner.entry.address));
+      return home !== undefined && to !== home;
+    };
+    return (await this.#deps.attemptsEnd?.(isMeant, ATTEMPTS_END)) ?? 0;
   }
 
   #overruledBy(wave: string): OverruledBy {

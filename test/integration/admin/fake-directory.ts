@@ -188,9 +188,35 @@ export function fakeDirectory(decision: RouteDecision): FakeDirectory {
         unset: (address, by) =>
           Promise.resolve(note('unset', { address: address.address, by }, { ok: true, version: 13, findings: [] })),
         history: () => ({ active: 12, versions: [] }),
-        rollback: (version, by) => Promise.resolve(note('rollback', { version, by }, { ok: true, version: 13, findings: [] })),
-        refresh: (name) =>
-          name === 'ad' ? Promise.resolve({ ok: true, recipients: 2, problem: null, remedy: null, findings: [] }) : undefined,
+        rollback: (version, by) =>
+          Promise.resolve(
+            note(
+              'rollback',
+              { version, by },
+              {
+                ok: true as const,
+                version: 13,
+                changed: true,
+                restored: 11,
+                findings: [],
+                recipients: 3,
+                cloud: 1,
+                'on-premises': 2,
+                hold: 0,
+                both: 0,
+                differences: { added: 0, removed: 0, changed: 1, moves: { 'cloud → on-premises': 1 } },
+                queued: null,
+              },
+            ),
+          ),
+        refresh: (name, by, yesShrink) =>
+          Promise.resolve(
+            note(
+              'refresh',
+              { name, by, yesShrink },
+              name === 'ad' ? { ok: true, recipients: 2, problem: null, remedy: null, findings: [] } : undefined,
+            ),
+          ),
         explain(trial) {
           if ('files' in trial) take(trial.files);
           else if (trial.version === 99)
@@ -228,11 +254,13 @@ export function fakeDirectory(decision: RouteDecision): FakeDirectory {
               { name: known(name), options },
               fake.unsafe && options.force !== true
                 ? { switched: false, name, unsafe: [{ address: 'anna@example.com', why: 'it is not there', remedy: 'Look' }] }
-                : { ...wave, switched: true, except: options.except ?? [], forced: [] },
+                : { ...wave, switched: true, except: options.except ?? [], forced: [], unchecked: 2 },
             ),
           ),
         rollback: (name, options) =>
-          Promise.resolve(note('wave rollback', { name, options }, { ...wave, ...carried, powershell: ['Set-Mailbox'] })),
+          Promise.resolve(
+            note('wave rollback', { name, options }, { ...wave, ...carried, 'under-way': 0, powershell: ['Set-Mailbox'] }),
+          ),
         replay: (name, options) => Promise.resolve(note('wave replay', { name, options }, carried)),
         report: (name): Promise<WaveReport> =>
           Promise.resolve({

@@ -183,8 +183,7 @@ export function fakeRelay(): FakeRelay {
       },
       probes: { list: () => [], run: () => Promise.reject(new Error('no probes here')), history: () => [] },
       doctor: {
-        examine: () =>
-          Promise.resolve({ errors: 0, warnings: 0, notes: 0, findings: [], unchecked: [], 'cloud-commands': [] }),
+        examine: () => Promise.resolve({ errors: 0, warnings: 0, notes: 0, findings: [], unchecked: [], 'cloud-commands': [] }),
       },
     },
   };

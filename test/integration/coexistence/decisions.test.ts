@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { clientCertificate, signed } from '../../support/certificates.ts';
+import { REPORT_HEADER, reportBody } from '../../support/delivery-reports.ts';
 import { hang } from '../../support/scripted-peer.ts';
 import { arrived, Coexistence, DAY, OUR_TENANT, ROUTING_DOMAIN, rcpts, STRICT_DOMAIN, text } from './harness.ts';
 
@@ -32,7 +33,7 @@ beforeAll(async () => {
       '  - { when: { recipient: "journal@example.com" }, then: { copy-to: internet } }',
     ],
     recipients: [
-      ...PEOPLE(['moved', 'pilot', 'spoofed', 'fine', 'group1', 'group2', 'ruled', 'journal', 'gone', 'unsafe'], 'cloud'),
+      ...PEOPLE(['moved', 'pilot', 'late', 'spoofed', 'fine', 'group1', 'group2', 'ruled', 'journal', 'gone', 'unsafe'], 'cloud'),
       ...PEOPLE(['anna', 'bert', 'audited', 'dsn', 'waits', 'held', 'disagree'], 'on-premises'),
       ...PEOPLE(['both', 'both2', 'both3'], 'both'),
       'bothcloud@example.com,both,,,,,cloud',
@@ -141,6 +142,47 @@ describe('C4 a switch is checked beforehand, and the cloud may refuse after DATA
     const notice = text(await arrived(world.internet, 'lists@partner.example'));
     expect(notice).toContain('Final-Recipient: rfc822;');
     expect(notice).not.toContain('group1@example.com>:');
+  });
+});
+
+describe('C4 the cloud may refuse by a later notification', () => {
+  const learned = async () =>
+    (await world.operations.status()).findings.map(({ problem }) => problem).filter((one) => one.includes('does not know it'));
+
+  it('C4: what a notification says of a cloud mailbox is learned, with counts; it goes to its recipient as it came', async () => {
+    const about = (name: string, status?: string) => ({
+      original: `${name}@example.com`,
+      final: exo(name),
+      ...(status !== undefined && { status }),
+    });
+    const notify = (body: string) =>
+      world.deliver({ from: 'cloud', sender: '', to: 'bert@example.com', header: `${OUR_TENANT}${REPORT_HEADER}`, body });
+    const write = async (name: string) => {
+      await world.deliver({ from: 'on-premises', sender: 'bert@example.com', to: `${name}@example.com` });
+      await arrived(world.cloud, exo(name));
+    };
+    await write('late');
+    const first = reportBody(about('late'));
+    await notify(first);
+    expect(text(await arrived(world.home, 'bert@example.com'))).toContain(`\r\n\r\n${first}\r\n`);
+    await vi.waitFor(async () => expect(await learned()).toHaveLength(1), { timeout: 8_000 });
+    expect((await learned())[0]).toMatch(/^late@example\.com: .*the cloud does not know it \(1 times/);
+
+    // mail that we never delivered, another reason, and what nobody can read say nothing
+    await notify(reportBody(about('moved')));
+    await write('pilot');
+    await notify(reportBody(about('pilot', '5.2.2')));
+    await notify(
+      `--b_report\r\nContent-Type: message/delivery-status\r\n\r\n\u0000${'('.repeat(5_000)}`.replaceAll('\u0000', '?'),
+    );
+    // and that the cloud takes more for it is no proof that it knows the mailbox
+    await write('late');
+    await notify(reportBody(about('late', '5.1.1')));
+    await vi.waitFor(async () => expect((await learned())[0]).toContain('(2 times'), { timeout: 8_000 });
+    expect(await learned()).toHaveLength(1);
+    expect(rcpts(world.home)).toEqual(Array(5).fill('bert@example.com'));
+    const { findings } = await world.operations.checkDirectory();
+    expect(JSON.stringify(findings)).toContain('said later, in a notification');
   });
 });
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { NamedFile } from '../../../src/admin/directory-contract.ts';
 import { DnsServer } from '../../support/dns-server.ts';
+import { LdapServer, type TestObject } from '../../support/ldap-server.ts';
 import * as samples from '../../unit/directory/readers/samples.ts';
 import { arrived, Coexistence, ROUTING_DOMAIN, rcpts } from './harness.ts';
 
@@ -157,6 +158,62 @@ describe('R10 C7 one owner of an address', () => {
   });
 });
 
+describe('C7 two owners in a live source', () => {
+  const user = (name: string, more: readonly string[] = []): TestObject => ({
+    dn: `CN=${name},DC=example,DC=com`,
+    objectClass: ['top', 'person', 'user'],
+    mail: `${name}@example.com`,
+    proxyAddresses: [`SMTP:${name}@example.com`, ...more],
+    homeMDB: 'CN=DB1,DC=example,DC=com',
+    msExchRecipientTypeDetails: '1',
+  });
+  const moved = (name: string): TestObject => ({
+    ...user(name, [`smtp:${exo(name)}`]),
+    homeMDB: [],
+    targetAddress: `SMTP:${exo(name)}`,
+    msExchRecipientTypeDetails: '2147483648',
+  });
+
+  it('C7: who has the address in the active version keeps it, the finding is told, and the rest goes on', async () => {
+    await using server = await LdapServer.start({ objects: [user('ada', ['smtp:info@example.com']), user('ben'), user('cleo')] });
+    await using live = await Coexistence.start({
+      domains: ['{ name: example.com, unknown-recipients: reject }'],
+      sources: [`{ name: ad, ldap: { url: "${server.url}", start-tls: false, base: "DC=example,DC=com", refresh: 1h } }`],
+      recipients: [],
+    });
+    const said = async (to: string) => (await live.send({ to })).rcpt[0]?.slice(0, 9);
+    await vi.waitFor(async () => expect(await said('info@example.com')).toBe('250 2.1.5'), { timeout: 8_000, interval: 50 });
+    await arrived(live.home, 'info@example.com');
+
+    // Ben claims Ada's alias, Cleo has moved, and Dora is new
+    server.options.objects = [
+      user('ada', ['smtp:info@example.com']),
+      user('ben', ['smtp:info@example.com', 'smtp:bernard@example.com']),
+      moved('cleo'),
+      user('dora'),
+    ];
+    const { ok, findings } = await live.operations.refreshSource({ source: 'ad' });
+    expect(ok).toBe(true);
+    expect(findings.map(({ severity, problem }) => `${severity}: ${problem}`).join()).toMatch(
+      /warning: info@example\.com belongs to ada@example\.com already/,
+    );
+    expect((await live.operations.showRecipient('info@example.com')).address).toBe('ada@example.com');
+    const { addresses } = await live.operations.showRecipient('ben@example.com');
+    expect(addresses.map(({ address }) => address)).not.toContain('bernard@example.com');
+    expect((await live.operations.status()).findings.map(({ problem }) => problem).join()).toContain(
+      'info@example.com belongs to',
+    );
+    live.forget();
+    for (const to of ['info@example.com', 'ben@example.com', 'dora@example.com']) {
+      await live.deliver({ to });
+      await arrived(live.home, to);
+    }
+    await live.deliver({ to: 'cleo@example.com' });
+    await arrived(live.cloud, exo('cleo'));
+    expect(await said('bernard@example.com')).toBe('550 5.1.1');
+  });
+});
+
 describe('R11 sub-addresses', () => {
   it('R11: exact before base; a + in a legitimate local part wins', async () => {
     expect(await where('a+b@example.com')).toBe('on-premises a+b@example.com');
@@ -216,6 +273,31 @@ describe('R16 C6 versions with guards', () => {
     expect(await where('word@example.com')).toBe('on-premises word@example.com');
     await take(plain('more.csv', 'more@example.com,on-premises,,,'), { source: 'more' });
     expect((await world.operations.listDirectory()).pinned).toBeNull();
+  });
+
+  it('C6: a file of the settings that shrank is refused at a reload, and taken where somebody says so of this source', async () => {
+    const { operations } = world;
+    const second = (...rows: string[]) => world.file('second.csv', 'address,route', ...rows);
+    const people = Array.from({ length: 20 }, (_, n) => `of-second${n}@example.com,on-premises`);
+    second('strong@example.com,cloud', 'weaker@example.com,cloud', ...people);
+    expect(await operations.reload()).toMatchObject({ ok: true });
+    second('strong@example.com,cloud', 'weaker@example.com,cloud', ...people.slice(0, 5));
+    const refused = await operations.reload();
+    expect(refused.mistakes).toMatchObject([
+      {
+        problem: 'second lost 15 of 20 with route on-premises (75 %)',
+        remedy: 'If they are meant to go: bridgehead directory refresh second --yes-shrink',
+      },
+    ]);
+    expect(await operations.refreshSource({ source: 'second' })).toMatchObject({ ok: false, recipients: null });
+    expect(await operations.refreshSource({ source: 'second', 'yes-shrink': true, who: 'anna' })).toMatchObject({
+      ok: true,
+      recipients: 7,
+    });
+    expect((await operations.directoryHistory({ limit: 1 })).versions[0]).toMatchObject({ who: 'anna', what: 'reload' });
+    expect(await refusedAt('of-second19@example.com')).toMatch(/^550 5\.1\.1 /);
+    expect(await operations.reload()).toMatchObject({ ok: true, mistakes: [] });
+    await expect(operations.refreshSource({ source: 'people' })).rejects.toThrow('people was imported');
   });
 
   it('C6: directory set wins over waves, waves over sources, earlier sources over later', async () => {

@@ -40,6 +40,8 @@ export interface Mail {
   readonly to: string | readonly string[];
   /** Fields, each with its CRLF. */
   readonly header?: string;
+  /** Behind the header; `Hello` where absent. */
+  readonly body?: string;
   /** Parameters of MAIL and of each RCPT. */
   readonly mailParameters?: string;
   readonly rcptParameters?: string;
@@ -53,6 +55,10 @@ export interface Setting {
   readonly recipients: readonly string[];
   /** Of a second, weaker source. */
   readonly second?: readonly string[];
+  /** Stronger sources, before the file. */
+  readonly sources?: readonly string[];
+  /** Further settings of `directory`, such as `grace-period: 1h`. */
+  readonly directory?: string;
 }
 
 export class Coexistence implements AsyncDisposable {
@@ -101,7 +107,7 @@ export class Coexistence implements AsyncDisposable {
     return `  - { name: ${name}, address-spaces: [${spaces}], next-hop: { smart-hosts: ["127.0.0.1:${port}"] }, ${more} }`;
   }
 
-  configure({ domains, connectors = [], more = [], second }: Omit<Setting, 'recipients'>): void {
+  configure({ domains, connectors = [], more = [], second, sources = [], directory }: Omit<Setting, 'recipients'>): void {
     this.file(
       'bridgehead.yaml',
       'hostname: relay.example.com',
@@ -120,7 +126,7 @@ export class Coexistence implements AsyncDisposable {
       this.hop('on-premises', '"*.example.com", contoso.com, proved.example', this.home),
       this.hop('internet', '"*"', this.internet),
       ...connectors.map((one) => one.replace('CLOUD', String(this.cloud.port)).replace('HOME', String(this.home.port))),
-      `directory: { sources: [{ name: plain, file: recipients.csv }${second === undefined ? '' : ', { name: second, file: second.csv }'}] }`,
+      `directory: { sources: [${sources.map((one) => `${one}, `).join('')}{ name: plain, file: recipients.csv }${second === undefined ? '' : ', { name: second, file: second.csv }'}]${directory === undefined ? '' : `, ${directory}`} }`,
       'admin: { address: 127.0.0.1, port: 0 }',
       ...more,
     );
@@ -170,7 +176,8 @@ export class Coexistence implements AsyncDisposable {
   }
 
   /** One transaction, line by line. */
-  async send({ from = 'external', sender, to, header = '', mailParameters = '', rcptParameters = '' }: Mail): Promise<Said> {
+  async send(mail: Mail): Promise<Said> {
+    const { from = 'external', sender, to, header = '', body = 'Hello', mailParameters = '', rcptParameters = '' } = mail;
     this.#marks += 1;
     const socket = connect({ port: this.port, host: '127.0.0.1', localAddress: FROM[from] });
     const replies = repliesOf(socket);
@@ -181,18 +188,18 @@ export class Coexistence implements AsyncDisposable {
     await once(socket, 'connect');
     await replies.next();
     const ehlo = await say('EHLO client.test');
-    const mail = await say(`MAIL FROM:<${sender ?? 'writer@partner.example'}>${mailParameters}`);
+    const taken = await say(`MAIL FROM:<${sender ?? 'writer@partner.example'}>${mailParameters}`);
     const rcpt: string[] = [];
     for (const one of [to].flat()) rcpt.push(await say(`RCPT TO:<${one}>${rcptParameters}`));
     let dot = '';
     if (rcpt.some((one) => one.startsWith('2'))) {
       await say('DATA');
       const id = `<${this.#marks}.${Date.now()}@test>`;
-      dot = await say(`${header}Message-ID: ${id}\r\nFrom: writer@partner.example\r\nSubject: a word\r\n\r\nHello\r\n.`);
+      dot = await say(`${header}Message-ID: ${id}\r\nFrom: writer@partner.example\r\nSubject: a word\r\n\r\n${body}\r\n.`);
     }
     await say('QUIT');
     socket.destroy();
-    return { ehlo, mail, rcpt, dot };
+    return { ehlo, mail: taken, rcpt, dot };
   }
 
   /** As `send`, for mail that is taken. */

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { HttpOperations } from '../../../src/cli/client.ts';
 import { readRunFile } from '../../../src/platform/run-file.ts';
-import { drop, type ScriptedPeer } from '../../support/scripted-peer.ts';
+import { drop, type PeerSession, type ScriptedPeer } from '../../support/scripted-peer.ts';
 import { arrived, Coexistence, DAY, type From, ROUTING_DOMAIN, rcpts, type Said, text } from './harness.ts';
 
 const exo = (name: string) => `${name}@${ROUTING_DOMAIN}`;
@@ -15,7 +15,7 @@ const queue = 'queue: { retry: [1s], warn-after: 4d }';
 let world: Coexistence;
 
 beforeAll(async () => {
-  const local = ['late', 'grace', 'toolate', 'mixed', 'homeloop'].map(
+  const local = ['late', 'underway', 'grace', 'toolate', 'mixed', 'homeloop'].map(
     (name) => `${name}@example.com,on-premises,,${name}.alias@example.com`,
   );
   const moved = ['mixedcloud', 'cloudloop'].map((name) => `${name}@example.com,cloud`);
@@ -40,6 +40,33 @@ describe('R1 late binding', () => {
     expect(records.filter(({ event }) => event === 'REDIRECT')).toHaveLength(1);
     expect((await world.operations.listQueue({})).messages).toEqual([]);
     expect(rcpts(world.home)).toEqual([]);
+  });
+});
+
+describe('R1 what is on its way when a wave is taken back', () => {
+  it('R1: rollback waits for the attempt that the cloud has not answered yet, and names it, whatever address it was for', async () => {
+    await world.operations.createWave('under-way', { addresses: [{ address: 'underway@example.com', line: 1 }] });
+    await world.operations.switchWave('under-way', { force: true, reason: 'test' });
+    const asked = Promise.withResolvers<PeerSession>();
+    world.cloud.script = {
+      dot: (peer) => {
+        asked.resolve(peer);
+        return undefined;
+      },
+    };
+    await world.deliver({ to: 'underway.alias@example.com' });
+    const session = await asked.promise;
+    const back = world.operations.rollbackWave('under-way', {});
+    await vi.waitFor(async () => {
+      const { mailboxes } = await world.operations.showWave('under-way');
+      expect(mailboxes.map(({ state }) => state)).toEqual(['on-premises']);
+    });
+    // this peer takes no further command there
+    session.socket.end('250 2.0.0 Ok\r\n');
+    const { messages, 'under-way': left } = await back;
+    expect([messages.map(({ address, from }) => [address, from]), left]).toEqual([[['underway@example.com', 'cloud']], 0]);
+    const { mailboxes } = await world.operations.reportWave('under-way');
+    expect(mailboxes[0]?.delivered).toEqual({ cloud: 1, 'on-premises': 0 });
   });
 });
 

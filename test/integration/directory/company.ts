@@ -30,7 +30,10 @@ export class Company {
       folder: join(this.folder, 'directory'),
       domains: [{ name: 'example.com' as Domain, includeSubdomains: true }],
       routingDomains: ['t.example' as Domain, 'old.example' as Domain],
-      connectors: ['on-premises', 'site-b'],
+      connectors: [
+        { name: 'on-premises', side: 'on-premises', byMx: false },
+        { name: 'site-b', side: 'on-premises', byMx: false },
+      ],
     };
   }
 

@@ -20,7 +20,10 @@ const settings = (...names: readonly string[]): DirectorySettings => ({
   folder: join(folder, 'versions'),
   domains: [{ name: 'example.com' as Domain, includeSubdomains: true }],
   routingDomains: ['t.example' as Domain, 'old.example' as Domain],
-  connectors: ['on-premises', 'site-b'],
+  connectors: [
+    { name: 'on-premises', side: 'on-premises', byMx: false },
+    { name: 'site-b', side: 'on-premises', byMx: false },
+  ],
 });
 const write = (text: string, name = 'plain') => writeFile(join(folder, `${name}.csv`), text);
 const history = async () =>
@@ -94,6 +97,63 @@ describe('recipients.csv', () => {
       'error plain.csv:6 dan@example.com: there is no connector "nowhere"',
       'error plain.csv:7 : the address is missing',
     ]);
+  });
+
+  it('a connector of the other side is refused, and told which would do', async () => {
+    const known: DirectorySettings['connectors'] = [
+      { name: 'on-premises', side: 'on-premises', byMx: false },
+      { name: 'cloud', side: 'cloud', byMx: true },
+      { name: 'filter', side: 'internet', byMx: false },
+      { name: 'internet', side: 'internet', byMx: true },
+    ];
+    const lines = (...pairs: readonly string[]) =>
+      `${HEADER}${pairs.map((pair, n) => `p${n}@example.com,${pair.replace(' ', ',,,,')}\n`).join('')}`;
+    const open = () => openDirectory({ ...settings('plain'), connectors: known }, { clock });
+
+    await write(lines('cloud on-premises', 'on-premises cloud', 'on-premises internet', 'both filter', 'hold internet'));
+    const result = await open();
+    expect(result.ok).toBe(false);
+    expect(short(result.findings)).toEqual([
+      'error plain.csv:2 p0@example.com: the route is cloud, and the connector "on-premises" leads to the on-premises side',
+      'error plain.csv:3 p1@example.com: the route is on-premises, and the connector "cloud" leads to the cloud',
+      'error plain.csv:4 p2@example.com: the route is on-premises, and the connector "internet" goes by MX, which for our own domains is this relay',
+      'error plain.csv:5 p3@example.com: the route is both, and the connector "filter" leads to the Internet',
+      'error plain.csv:6 p4@example.com: the route is hold, and the connector "internet" goes by MX, which for our own domains is this relay',
+    ]);
+    expect(result.findings.map(({ remedy }) => remedy).slice(0, 2)).toEqual([
+      'Name one that fits (cloud, filter, internet), or leave the column empty',
+      'Name one that fits (on-premises, filter), or leave the column empty',
+    ]);
+
+    await write(lines('cloud filter', 'on-premises filter', 'both cloud', 'both on-premises', 'hold cloud', 'hold on-premises'));
+    expect((await open()).ok).toBe(true);
+  });
+
+  it('new settings whose connector is gone, or leads to the other side, are refused: the version and the settings before stay', async () => {
+    await write(`${HEADER}ann@example.com,on-premises,,,,site-b\n`);
+    const directory = await opened('plain');
+    const imported = join(folder, 'import.csv');
+    await writeFile(imported, `${HEADER}bob@example.com,on-premises,,,,site-b\n`);
+    await directory.import([{ file: imported, origin: 'import.csv' }], { who: 'anna' });
+    const [first] = settings().connectors;
+    const without = { ...settings('plain'), connectors: first === undefined ? [] : [first] };
+    const turned = {
+      ...settings('plain'),
+      connectors: settings().connectors.map((one) => (one.name === 'site-b' ? { ...one, side: 'cloud' as const } : one)),
+    };
+    for (const [next, problem] of [
+      [without, 'there is no connector "site-b"'],
+      [turned, 'the route is on-premises, and the connector "site-b" leads to the cloud'],
+    ] as const) {
+      const loading = await directory.reload('SIGHUP', next);
+      expect(loading.ok).toBe(false);
+      expect(short(loading.findings)).toEqual([
+        `error import.csv:2 bob@example.com: ${problem}`,
+        `error plain.csv:2 ann@example.com: ${problem}`,
+      ]);
+      expect(directory.active().find('bob@example.com')?.connector).toBe('site-b');
+    }
+    expect(await directory.reload('SIGHUP')).toMatchObject({ ok: true, changed: false });
   });
 
   it('R10 C7 an address with two owners refuses the file and names both', async () => {

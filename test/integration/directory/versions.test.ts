@@ -132,10 +132,8 @@ describe('guards', () => {
     );
     const { report } = await company.import(directory, half(crowd(20, (n) => (n < 10 ? 'cloud' : 'on-premises'))));
     expect(report).toMatchObject({ version: 2, recipients: 20, removed: 10, applied: false });
-    expect(problems(report.findings)).toEqual([
-      'error: the source imported had 10 recipients of route on-premises and has none of them any more: a part of the whole set?',
-      'error: 10 of 10 recipients of route on-premises would become unknown (100 %)',
-    ]);
+    expect(problems(report.findings)).toEqual(['error: imported lost 10 of 10 with route on-premises (100 %)']);
+    expect(report.findings[0]?.remedy).toBe('If they are meant to go: bridgehead directory import FILE... --yes-shrink');
     expect(routes(directory, 'user19@example.com')).toEqual(['on-premises']);
     expect(await company.import(directory, crowd(10), { yesShrink: true })).toMatchObject({
       report: { recipients: 10, applied: true },
@@ -144,8 +142,12 @@ describe('guards', () => {
 
   it.each([
     ['C6 an empty file', [], 'had 40 recipients, and none of them is there any more'],
-    ['C6 one side of two', crowd(40, 'cloud').slice(0, 20), 'route on-premises and has none of them any more'],
-    ['C6 cloud users that came back to on-premises all at once', crowd(40, 'on-premises'), '20 recipients of route cloud'],
+    ['C6 one side of two', crowd(40, 'cloud').slice(0, 20), 'lost 20 of 20 with route on-premises (100 %)'],
+    [
+      'C6 cloud users that came back to on-premises all at once',
+      crowd(40, 'on-premises'),
+      'lost 20 of 20 with route cloud (100 %)',
+    ],
     [
       'C6 an export without the aliases',
       crowd(40, (n) => (n < 20 ? 'cloud' : 'on-premises')).map((line) => line.replace(/,[^,]*$/, '')),
@@ -168,9 +170,7 @@ describe('guards', () => {
     const rooms = Array.from({ length: 5 }, (_, n) => `room${n}@example.com,on-premises,,,room`);
     await company.import(directory, [...crowd(100, 'on-premises'), ...rooms]);
     const { report } = await company.import(directory, crowd(100, 'on-premises'));
-    expect(problems(report.findings)).toEqual([
-      'error: the source imported had 5 recipients of kind room and has none of them any more: a part of the whole set?',
-    ]);
+    expect(problems(report.findings)).toEqual(['error: imported lost 5 of 5 of kind room (100 %)']);
   });
 
   it('a migration is no shrunken set: everybody may go to the cloud, and a few may leave', async () => {
@@ -186,14 +186,29 @@ describe('guards', () => {
     expect((await company.import(directory, ['ann@example.com,cloud'])).report.applied).toBe(true);
   });
 
+  it('--yes-shrink is said of one source: another one that shrank as well is refused all the same', async () => {
+    await company.write('plain', crowd(40, 'on-premises'));
+    const directory = await company.open('plain');
+    await company.import(directory, ['zoe@example.com,cloud', 'yan@example.com,cloud', 'xia@example.com,cloud']);
+    await company.write('plain', crowd(10, 'on-premises'));
+    const { report } = await company.import(directory, ['zoe@example.com,cloud'], { yesShrink: true });
+    expect(problems(report.findings)).toEqual(['error: plain lost 30 of 40 with route on-premises (75 %)']);
+    expect(report.findings[0]?.remedy).toBe('If they are meant to go: bridgehead directory refresh plain --yes-shrink');
+    expect(await directory.reload('anna', undefined, { yesShrink: 'plain' })).toMatchObject({ ok: true });
+    expect((await company.import(directory, ['zoe@example.com,cloud'], { yesShrink: true })).report).toMatchObject({
+      applied: true,
+      recipients: 11,
+    });
+  });
+
   it('at a start leave the last version active, and say so', async () => {
     await company.write('plain', crowd(40));
     await company.open('plain');
     await company.write('plain', crowd(10));
     const opened = await openDirectory(company.settings('plain'), { clock });
     expect(opened.ok && opened.directory.active()).toMatchObject({ version: 1, recipients: 40 });
-    expect(problems(opened.findings).join()).toContain('the source plain has 30 of its 40 recipients');
-    expect(opened.ok && (await opened.directory.reload('SIGHUP', undefined, { yesShrink: true }))).toMatchObject({ ok: true });
+    expect(problems(opened.findings).join()).toContain('plain lost 30 of 40');
+    expect(opened.ok && (await opened.directory.reload('SIGHUP', undefined, { yesShrink: 'plain' }))).toMatchObject({ ok: true });
     expect(opened.ok && opened.directory.active()).toMatchObject({ version: 2, recipients: 10 });
   });
 });
@@ -407,6 +422,18 @@ describe('going back', () => {
     });
   });
 
+  it('to the version that is active, or that was restored already, makes no new one; else it says what is otherwise', async () => {
+    const directory = await company.open();
+    await company.import(directory, crowd(5, 'on-premises'));
+    await company.import(directory, [...crowd(5, 'cloud'), 'new@example.com,cloud']);
+    expect(await directory.rollback(3, ANNA)).toMatchObject({ ok: true, version: 3, restored: 3, diff: { changed: 0 } });
+    const back = await directory.rollback(2, ANNA);
+    expect(back).toMatchObject({ ok: true, version: 4, restored: 2, diff: { added: 0, removed: 1, changed: 5 } });
+    expect(back.ok && back.diff.moves).toEqual({ 'cloud → on-premises': 5, 'cloud → unknown': 1 });
+    expect(await directory.rollback(2, ANNA)).toMatchObject({ ok: true, version: 4, restored: 2, diff: { changed: 0 } });
+    expect(directory.history().map(({ version }) => version)).toEqual([4, 3, 2, 1]);
+  });
+
   it('without a number goes to the version before, and says when there is none', async () => {
     const directory = await company.open();
     expect(await directory.rollback(undefined, ANNA)).toMatchObject({ ok: false });
@@ -536,6 +563,18 @@ describe('what is kept', () => {
     expect(directory.history()).toHaveLength(61);
     expect(await directory.versionAt(5)).toBeUndefined();
     expect((await directory.versionAt(20))?.find('ann18@t.example')).toBeDefined();
+  });
+
+  it('does not grow without end: by octets as well, but for the active version and the one before it', async () => {
+    const opened = await openDirectory(company.settings(), { clock, keptOctets: 1 });
+    if (!opened.ok) throw new Error('refused');
+    const { directory } = opened;
+    for (const count of [3, 6, 9]) await company.import(directory, crowd(count, 'on-premises'));
+    const kept = directory.list().versions.map(({ version }) => version);
+    expect(kept).toEqual([4, 3]);
+    expect((await company.kept()).filter((one) => one.includes('.index'))).toHaveLength(2);
+    expect(await directory.rollback(2, ANNA)).toMatchObject({ ok: false, findings: [{ problem: 'version 2 is not kept' }] });
+    expect(await directory.rollback(3, ANNA)).toMatchObject({ ok: true, version: 5 });
   });
 
   it('is not touched beside a running relay', async () => {

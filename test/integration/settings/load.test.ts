@@ -343,6 +343,11 @@ describe('mistakes', () => {
       '4 directory.sources[0].ldap.refresh: refresh stands beside it as well',
     ],
     [
+      'a hold that ends before its alarm',
+      `${MINIMAL}directory: { hold: { warn-after: 4d } }\n`,
+      '4 directory.hold.deliver-after: a hold would end before anybody is warned of it',
+    ],
+    [
       'a directory that is not there',
       `${MINIMAL}directory: { sources: [{ file: none.csv }] }\n`,
       '4 directory.sources[0].file: there is no file ',

@@ -61,13 +61,19 @@ describe('a decision', () => {
           size: fc.constantFrom(undefined, 1000, 60_000_000),
         }),
         async ({ lines, written, to, origin, stage, postmaster, copyTo, size }) => {
-          const directory = await directoryOf(
-            lines.map(({ name, route, primary, connector }) => [
-              `${name}@example.com`,
-              route,
-              { ...(primary === undefined ? {} : { primary }), ...(connector === undefined ? {} : { connector }) },
-            ]),
+          const imported = await directoryOf(
+            lines.map(({ name, route, primary }) => [`${name}@example.com`, route, primary === undefined ? {} : { primary }]),
           );
+          // an import refuses a connector of another side; a wave may have moved its mailbox since
+          const connectors = new Map(lines.map(({ name, connector }) => [`${name}@example.com`, connector]));
+          const directory: typeof imported = {
+            ...imported,
+            find: (key) => {
+              const entry = imported.find(key);
+              const connector = connectors.get(entry?.address.address ?? '');
+              return entry === undefined || connector === undefined ? entry : { ...entry, connector };
+            },
+          };
           const routing = compileRouting({
             ...SETTINGS,
             rules: written as RoutingRule[],

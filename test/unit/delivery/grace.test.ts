@@ -16,7 +16,12 @@ function partBy(by = CLOUD) {
 describe('R5 grace after a switch', () => {
   it.each(['5.1.10', '5.1.1', '5.4.1'] as const)('%s from the cloud is put off, and the record keeps the answer', (enhanced) => {
     const put = graced(partBy(), refused(enhanced), NOW, window);
-    expect(put?.attempt.outcome).toEqual({ kind: 'deferred', reply: reply(550, enhanced, 'no'), cause: 'answer' });
+    expect(put?.attempt.outcome).toEqual({
+      kind: 'deferred',
+      reply: reply(550, enhanced, 'no'),
+      cause: 'answer',
+      inGrace: true,
+    });
     expect(put?.part.reason).toBe(
       'directory: migrated; switched just now, so put off until 2026-11-22T11:00:00.000Z at most (R5)',
     );

@@ -80,8 +80,11 @@ describe('admission', () => {
     expect(decision.route).toBe('reject');
     expect(decision.steps.at(-1)).toEqual({
       step: 'verify',
-      result: 'on-premises does not know it: 550 5.1.1 RESOLVER.ADR.RecipNotFound (C3)',
-      source: 'connector on-premises',
+      result: 'does not know it',
+      source: 'connector on-premises (C3)',
     });
+    // said once: what the server answered stands in the reason
+    expect(decision.steps.filter(({ step }) => step === 'verify')).toHaveLength(1);
+    expect(decision.reason).toContain('on-premises does not know it: 550 5.1.1 RESOLVER.ADR.RecipNotFound (C3)');
   });
 });

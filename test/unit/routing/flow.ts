@@ -116,7 +116,10 @@ export async function directoryOf(lines: readonly Line[], version = 12): Promise
     {
       domains: SETTINGS.domains,
       routingDomains: SETTINGS.routingDomains,
-      connectors: [...CONNECTORS.map(({ name }) => name), 'site-b'],
+      connectors: [
+        ...CONNECTORS.map(({ name, side }) => ({ name, side, byMx: false })),
+        { name: 'site-b', side: 'on-premises', byMx: false },
+      ],
     },
   );
   const errors = findings.filter(({ severity }) => severity === 'error');

@@ -129,6 +129,28 @@ describe('R6 and C1', () => {
     expect(ask(directory, routing, 'there@example.com', 'on-premises', from('10.9.9.9'))).toBe(`cloud there@${T}`);
   });
 
+  it('a connector that the directory names for the side left behind is passed over, and explain says so', async () => {
+    const siteB = connector('site-b', 'on-premises', ['b.example.com'], {
+      nextHop: { kind: 'smart-hosts', hosts: [{ host: '10.2.0.5', port: 25 }], order: 'failover' },
+    });
+    const routing = compileRouting({ ...SETTINGS, connectors: [...CONNECTORS, siteB] });
+    const directory = await directoryOf([['there@example.com', 'on-premises', { connector: 'site-b' }]]);
+    const moved: typeof directory = {
+      ...directory,
+      find: (key) => {
+        const entry = directory.find(key);
+        return entry === undefined ? undefined : { ...entry, route: 'cloud', source: 'wave pilot' };
+      },
+    };
+    const decision = decideRoute(routing, moved, { ...question('there@example.com', 'external'), explain: true });
+    expect(decision.kind === 'deliver' && decision.primary.connector.name).toBe('cloud');
+    expect(decision.steps).toContainEqual({
+      step: 'connector',
+      result: 'site-b, which the directory names, leads elsewhere than to cloud: the address space decides',
+      source: 'wave pilot',
+    });
+  });
+
   it('C9 says the disagreement in its reason', () => {
     expect(decideRoute(ROUTING, people, question('here@example.com', 'on-premises')).reason).toMatch(/disagreement/);
   });

@@ -74,7 +74,7 @@ async function start(): Promise<void> {
     {
       domains: SETTINGS.domains,
       routingDomains: SETTINGS.routingDomains,
-      connectors: connectors.map(({ name }) => name),
+      connectors: connectors.map(({ name, side }) => ({ name, side, byMx: false })),
       sources: [{ name: 'plain', file }],
       folder: join(folder, 'directory'),
     },
@@ -86,7 +86,7 @@ async function start(): Promise<void> {
   spool = closing.use(await openSpool({ directory: join(folder, 'spool'), messageSize: 1 << 20 }, parts));
   learned = closing.use(new Disagreements({ file: join(folder, 'disagreements.json'), directory, ...parts }));
   const clock = { ...systemClock, now: () => Date.now() + later };
-  const window = new GraceWindow({ file: join(folder, 'grace.json'), directory, ...parts, clock });
+  const window = new GraceWindow({ file: join(folder, 'grace.json'), directory, ...parts, clock, window: 86_400_000 });
   const outbox = {
     pending: () => spool.pending(),
     acknowledge: (sequences: readonly number[]) => spool.acknowledge(sequences),
@@ -134,9 +134,10 @@ async function start(): Promise<void> {
       folder: join(folder, 'directory', 'waves'),
       directory,
       evidence,
-      unsafe: async () => [],
+      unsafe: async () => ({ unsafe: [], unchecked: 0 }),
       recheck: () => scheduler.recheckHeld(),
       grace: window,
+      hold: () => ({ warnAfter: 7_200_000, deliverAfter: 259_200_000, volume: 2 ** 30 }),
       ...parts,
     }),
   );

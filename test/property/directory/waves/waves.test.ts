@@ -96,7 +96,7 @@ describe('waves', () => {
             case 'undo':
               here.directory.waves = past[Math.floor(past.length / 2)] ?? new Map();
               here.directory.version += 1;
-              await waves.followDirectory();
+              await waves.follow();
               break;
             case 'fail':
               here.directory.before = () => {
@@ -123,7 +123,7 @@ describe('waves', () => {
   async function checked(here: Organisation, waves: Waves): Promise<void> {
     const seen = new Map<string, string>();
     // the directory may have been changed behind the waves' back
-    await waves.followDirectory();
+    await waves.follow();
     for (const { name } of waves.list()) {
       for (const { address, state, steps } of waves.show(name).mailboxes) {
         expect(seen.get(address), `${address} in one wave`).toBeUndefined();

@@ -69,7 +69,7 @@ describe('R17 an export of Get-RemoteMailbox', () => {
     expect(result.records).toEqual([]);
     expect(result.findings).toHaveLength(1);
     expect(result.findings[0]).toMatchObject({ severity: 'error', line: 3 });
-    expect(result.findings[0]?.problem).toContain('has lost its data');
+    expect(result.findings[0]?.problem).toContain('has lost its data: the column EmailAddresses holds');
     expect(result.findings[0]?.remedy).toContain("@{n='EmailAddresses';e={$_.EmailAddresses -join ';'}}");
   });
 

@@ -10,7 +10,7 @@ import type { Domain } from '../../../../src/mail/address.ts';
 export const CHECKS: DirectoryChecks = {
   domains: [{ name: 'contoso.com' as Domain, includeSubdomains: false }],
   routingDomains: ['contoso.mail.onmicrosoft.com' as Domain, 'domain1.microsoftonline.com' as Domain],
-  connectors: ['on-premises'],
+  connectors: [{ name: 'on-premises', side: 'on-premises', byMx: false }],
 };
 
 export const PILAR_X500 = '/o=Contoso/ou=First Administrative Group/cn=Recipients/cn=pilarp';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { DirectoryChanges, DirectoryEntry, DirectoryRoute, Overlay } from '../../../../src/directory/ports.ts';
 import { GraceWindow } from '../../../../src/directory/waves/grace-window.ts';
-import type { UnsafeMailbox, WaveDeps } from '../../../../src/directory/waves/ports.ts';
+import type { HoldSettings, UnsafeMailbox, WaveDeps } from '../../../../src/directory/waves/ports.ts';
 import type { WaveList } from '../../../../src/directory/waves/wave-list.ts';
 import { type Mailbox, mailboxKey, parseMailbox } from '../../../../src/mail/address.ts';
 import type { EventRecord } from '../../../../src/mail/event.ts';
@@ -15,6 +15,8 @@ export const START = Date.UTC(2026, 10, 22, 10);
 export const MINUTE = 60_000;
 export const HOUR = 60 * MINUTE;
 export const DAY = 24 * HOUR;
+
+export const HOLD: HoldSettings = { warnAfter: 2 * HOUR, deliverAfter: 3 * DAY, volume: 10 * 2 ** 30 };
 
 export function box(text: string): Mailbox {
   const parsed = parseMailbox(text);
@@ -113,6 +115,8 @@ export class Organisation implements Disposable {
   readonly records: EventRecord[] = [];
   unsafe: UnsafeMailbox[] = [];
   rechecks = 0;
+  /** Asked of the evidence. */
+  questions = 0;
   /** Made anew by each `deps()`, from its file, as after a restart. */
   grace!: GraceWindow;
 
@@ -123,18 +127,23 @@ export class Organisation implements Disposable {
 
   deps(more: Partial<WaveDeps> = {}): WaveDeps {
     const { clock, directory } = this;
-    this.grace = new GraceWindow({ file: join(this.folder, 'grace.json'), directory, clock, log: silentLog });
+    this.grace = new GraceWindow({ file: join(this.folder, 'grace.json'), directory, clock, log: silentLog, window: DAY });
     return {
       folder: join(this.folder, 'waves'),
       directory,
       evidence: {
-        query: async ({ recipient, since }) => ({ records: this.#matching(recipient ?? '', since ?? 0), more: false }),
+        query: async ({ recipients = [], since = 0, limit = 1000 }) => {
+          this.questions += 1;
+          const records = this.#matching(new Set(recipients), since);
+          return { records: records.slice(-limit), more: records.length > limit };
+        },
       },
-      unsafe: async () => this.unsafe,
+      unsafe: async () => ({ unsafe: this.unsafe, unchecked: 0 }),
       recheck: async () => {
         this.rechecks += 1;
       },
       grace: this.grace,
+      hold: () => HOLD,
       clock,
       log: silentLog,
       ...more,
@@ -161,8 +170,8 @@ export class Organisation implements Disposable {
     return this.record('SEND', address, { route, tls: { result: 'encrypted', protocol: 'TLSv1.3' }, ...more });
   }
 
-  #matching(recipient: string, since: number): EventRecord[] {
-    const matches = (text: string | undefined): boolean => text?.toLowerCase() === recipient.toLowerCase();
+  #matching(recipients: ReadonlySet<string>, since: number): EventRecord[] {
+    const matches = (text: string | undefined): boolean => recipients.has(text?.toLowerCase() ?? '');
     return this.records.filter(
       (one) => (matches(one.recipient) || matches(one['original-recipient'])) && Date.parse(one.time) >= since,
     );

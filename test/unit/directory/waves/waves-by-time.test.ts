@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { WaveDeps } from '../../../../src/directory/waves/ports.ts';
 import { Waves } from '../../../../src/directory/waves/waves.ts';
-import { box, DAY, HOUR, listOf, MINUTE, Organisation, START } from './organisation.ts';
+import { box, DAY, HOLD, HOUR, listOf, MINUTE, Organisation, START } from './organisation.ts';
 
 let here: Organisation;
 let waves: Waves;
@@ -154,7 +154,7 @@ describe('a hold (C9)', () => {
   });
 
   it('at its volume answers 452 4.2.2, warns before, and takes mail again when there is room', async () => {
-    await restart({ hold: { volume: 1000 } });
+    await restart({ hold: () => ({ ...HOLD, volume: 1000 }) });
     const reason = `directory: hold (version ${here.directory.version}, wave pilot)`;
     const held = (size: number, id: string) =>
       waves.onEvent(here.record('HOLD', 'anna@example.com', { reason, size, 'spool-id': id }));

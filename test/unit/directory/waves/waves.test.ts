@@ -209,7 +209,7 @@ describe('wave hold and switch', () => {
       source: 'set by olga, 2026-11-22: stays',
     });
     here.directory.version += 1;
-    await waves.followDirectory();
+    await waves.follow();
     expect(waves.show('pilot').mailboxes.map((one) => one['overruled-by'])).toEqual([
       null,
       'set by olga, 2026-11-22: stays',
@@ -223,7 +223,7 @@ describe('wave hold and switch', () => {
     await waves.switch('pilot', BY);
     here.directory.waves = before;
     here.directory.version += 1;
-    await waves.followDirectory();
+    await waves.follow();
     expect(stateOf('pilot')).toEqual(['on-premises', 'on-premises', 'on-premises']);
     expect(waves.show('pilot').mailboxes[0]?.steps.at(-1)).toMatchObject({
       who: 'directory',
@@ -357,10 +357,46 @@ describe('wave rollback, report and replay', () => {
     ]);
   });
 
-  it('asks for every address of a mailbox where the directory tells them', async () => {
+  it('asks once for a hundred mailboxes, and each alone where there is too much, naming whose records are not all there', async () => {
+    const crowd = Array.from({ length: 250 }, (_, n) => `p${n}@example.com`);
+    for (const address of crowd) here.directory.add(address);
+    await waves.create('crowd', listOf(...crowd), BY);
+    await waves.switch('crowd', BY);
+    here.clock.time += MINUTE;
+    for (const address of crowd) here.sent(address, 'cloud');
+    here.questions = 0;
+    const back = await waves.rollback('crowd', BY);
+    expect([back.messages.length, back.incomplete, here.questions]).toEqual([250, [], 3]);
+    for (let n = 0; n < 40_000; n++) here.sent('p7@example.com', 'cloud');
+    here.questions = 0;
+    const again = await waves.replay('crowd');
+    expect([again.messages.length, again.incomplete]).toEqual([10_000 + 249, ['p7@example.com']]);
+    expect(here.questions).toBe(3 + 100);
+    expect(again.messages.map(({ address }) => address).filter((address, n, all) => address !== all[n - 1])).toEqual(crowd);
+  });
+
+  it('rollback waits for what is on its way to the side it left, and says how many had not ended', async () => {
+    const asked: unknown[] = [];
     const known = await Waves.open(
-      here.deps({ addressesOf: (keys) => new Map([...keys].map((key) => [key, [`alias-of-${key}`]])) }),
+      here.deps({
+        attemptsEnd: async (isMeant, deadline) => {
+          const meant = (address: string, side: 'cloud' | 'on-premises') => isMeant({ recipient: box(address), side });
+          asked.push(deadline, meant('anna+tag@example.com', 'cloud'), meant('anna@example.com', 'on-premises'));
+          asked.push(meant('carl@example.com', 'cloud'));
+          here.sent('anna@example.com', 'cloud');
+          return 2;
+        },
+      }),
     );
+    await known.switch('pilot', BY).catch(() => undefined);
+    const back = await known.rollback('pilot', { ...BY, only: ['anna@example.com'] });
+    expect(asked).toEqual([5000, true, false, false]);
+    expect(back['under-way']).toBe(2);
+    expect(back.messages.at(-1)).toMatchObject({ address: 'anna@example.com', from: 'cloud' });
+  });
+
+  it('asks for every address of a mailbox where the directory tells them', async () => {
+    const known = await Waves.open(here.deps({ addressesOf: ({ address }) => [box(`alias-of-${address}`)] }));
     here.clock.time += MINUTE;
     here.sent('alias-of-bert@example.com', 'on-premises');
     expect((await known.replay('pilot')).messages).toHaveLength(1);
