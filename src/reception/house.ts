@@ -39,6 +39,7 @@ export function makeReady(settings: ReceptionSettings): ReadySettings {
       'ENHANCEDSTATUSCODES',
       '8BITMIME',
       'DSN',
+      'CHUNKING',
     ]
       .map((line, i, all) => `250${i === all.length - 1 ? ' ' : '-'}${line}`)
       .join('\r\n');
