@@ -40,6 +40,7 @@ export function makeReady(settings: ReceptionSettings): ReadySettings {
       '8BITMIME',
       'DSN',
       'CHUNKING',
+      `LIMITS RCPTMAX=${settings.recipients}`, // RFC 9422
     ]
       .map((line, i, all) => `250${i === all.length - 1 ? ' ' : '-'}${line}`)
       .join('\r\n');

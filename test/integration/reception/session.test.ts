@@ -24,7 +24,8 @@ describe('a session', () => {
         '250-ENHANCEDSTATUSCODES',
         '250-8BITMIME',
         '250-DSN',
-        '250 CHUNKING',
+        '250-CHUNKING',
+        '250 LIMITS RCPTMAX=5',
       ].join('\n'),
     );
     expect(await client.command('HELO client.example.net')).toBe('250 mx1.example.com');
