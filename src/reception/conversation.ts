@@ -8,59 +8,100 @@ import type { Client, PeerClass } from '../mail/peer.ts';
 import { formatReply, type SmtpReply } from '../mail/reply.ts';
 import type { TlsEvidence } from '../mail/tls.ts';
 import { tlsEvidence } from '../platform/tls-facts.ts';
+import { clientBehind, clientOf, type Entrance, isUnnamed } from './entrance.ts';
+import type { Bite, Teller } from './gate.ts';
 import type { House } from './house.ts';
-import { plainAddress } from './peers.ts';
 import { IN_CLEAR, type Refusal, rejectRecord, type SessionFacts } from './records.ts';
 import * as replies from './replies.ts';
 import { LeanConnection, type LeanServer } from './smtp-overrides.ts';
-
-/** More errors than this, and the session ends (contract of the perimeter: 20, as Postfix). */
-const ERROR_LIMIT = 20;
-/** For peers: their errors are those of the many whose mail they pass on. */
-const PEER_ERROR_LIMIT = 10 * ERROR_LIMIT;
-/** Commands that lead to no message; beyond them each one counts as an error. */
-const IDLE_COMMAND_LIMIT = 100;
+import { Visitor } from './visitor.ts';
+import type { XclientFacts } from './xclient.ts';
 
 /** What the session waits for, apart from its client. */
 export type Waiting = 'admission' | 'body' | 'commit';
 
-export abstract class Conversation extends LeanConnection implements SessionFacts {
+export abstract class Conversation extends LeanConnection implements SessionFacts, Teller {
   readonly sessionId: string;
+  /** Of the connection, whomever a filter names as its client. */
+  readonly from: Entrance;
   client: Client;
   tls: TlsEvidence = IN_CLEAR;
   /** House time of the last whole command or piece of a message. */
   heard: number;
   protected readonly house: House;
   protected waiting: Waiting | undefined;
-  private readonly exempt: boolean;
-  private errors = 0;
-  private idleCommands = 0;
+  protected visitor: Visitor;
+  /** What the connection itself is: XCLIENT does not change it. */
+  private connectedPeer: PeerClass;
+  /** House time of the connect, or of the last XCLIENT. */
+  protected since: number;
   private waitingSince = 0;
+  /** The greeting is out. */
+  protected greeted = false;
+  private greetingDelay = 0;
   /** Grows with every wait, so that an answer that comes too late is known. */
   private wait = 0;
 
-  constructor(server: LeanServer, socket: Socket | TLSSocket, id: string, house: House) {
+  constructor(server: LeanServer, socket: Socket | TLSSocket, id: string, from: Entrance, house: House) {
     super(server, socket, { id, localAddress: server.address, localPort: server.port });
     this.house = house;
     this.sessionId = id;
-    const address = plainAddress(socket.remoteAddress ?? '');
-    this.client = { peer: house.settings.peers.classify(address), address };
-    this.exempt = house.limits.isExempt(address);
+    this.from = from;
+    this.client = clientOf(from, house.settings.peers);
+    this.connectedPeer = this.client.peer;
+    this.visitor = new Visitor(house.gate, from.address);
+    this.visitor.peer = this.client.peer;
     this.heard = house.now;
+    this.since = house.now;
+  }
+
+  /** Makes a record of a limit that this session met. */
+  tell(bite: Bite): void {
+    this.house.tell(bite, this);
   }
 
   /** A transaction is under way. */
   protected abstract get inTransaction(): boolean;
   /** What we waited for did not come in time. */
   protected abstract overdue(waiting: Waiting): void;
-  /** Called by the sweep while a client is neither silent nor waited on: ends a message that comes too slowly. */
-  protected abstract checkMessage(now: number): void;
+  /** Called by the sweep in a transaction whose client is neither silent nor waited on: how it is ended where it takes too long. */
+  protected abstract slowness(now: number): SmtpReply | undefined;
   /** The session starts anew under TLS. */
   protected abstract startOver(): void;
 
   protected override opened(): void {
+    const { house, visitor } = this;
     if (this.secure) this.tlsStarted(this._socket as TLSSocket);
+    if (visitor.isBound) house.blockLists.ask(this.client.address);
+    this.greetingDelay = visitor.greetingDelay();
+    if (this.greetingDelay === 0) this.greet();
+  }
+
+  private greet(): void {
+    this.greeted = true;
+    this.heard = this.house.now;
+    const { submission } = this._server as LeanServer;
+    // a balancer that looks whether we live is greeted: it brings no mail
+    if (submission !== undefined && !isUnnamed(this.from)) {
+      const refusal = submission.atGreeting(this.client, this.secure, this.house.settings.peers);
+      if (refusal !== undefined) return this.shutOut(refusal);
+    }
     this.write(this.house.settings.greeting);
+    return undefined;
+  }
+
+  private shutOut(refusal: SmtpReply): void {
+    const { house } = this;
+    house.record(rejectRecord(this, house.clock.now(), { reply: refusal }));
+    this.refuseAll(refusal);
+  }
+
+  /** RFC 5321 §4.3.1: who speaks before our greeting reads no answers. Whether the session goes on all the same. */
+  protected tooEarly(): boolean {
+    const refusal = this.visitor.early(this);
+    if (refusal === undefined) this.greet();
+    else this.refuseAll(refusal);
+    return !this._closing;
   }
 
   protected override tlsStarted(socket: TLSSocket): void {
@@ -69,11 +110,36 @@ export abstract class Conversation extends LeanConnection implements SessionFact
     const certificate = facts['peer-certificate'];
     this.startOver();
     this.heard = this.house.now;
-    const peer: PeerClass = this.house.settings.peers.classify(
-      this.client.address,
+    // RFC 3207 §4.2: whom a filter named in clear is forgotten as well
+    if (this.isNamed) this.visitor = new Visitor(this.house.gate, this.from.address);
+    this.client = clientOf(
+      this.from,
+      this.house.settings.peers,
       certificate === undefined ? undefined : { verified: facts.verified === true, names: certificate.names },
     );
-    this.client = { peer, address: this.client.address };
+    this.connectedPeer = this.client.peer;
+    this.visitor.peer = this.client.peer;
+  }
+
+  /** A filter has named its client. */
+  private get isNamed(): boolean {
+    return this.client.peer !== this.connectedPeer;
+  }
+
+  /** XCLIENT is for the addresses of filters alone: a certificate with a filter's name does not suffice. */
+  protected get mayNameClient(): boolean {
+    const { originalClient, gateways } = this.house.settings;
+    return originalClient === 'xclient' && this.connectedPeer === 'gateway' && gateways.has(this.from.address);
+  }
+
+  /** The session starts over with the client that a filter names, and with that client's limits. */
+  protected nameClient(facts: XclientFacts): void {
+    const { house } = this;
+    this.startOver();
+    this.client = clientBehind(this.from, this.client, facts);
+    this.visitor = new Visitor(house.gate, this.client.address);
+    this.since = house.now;
+    if (this.visitor.isBound) house.blockLists.ask(this.client.address);
   }
 
   /** Answers an error that is recorded, as a refusal of mail is. */
@@ -86,26 +152,20 @@ export abstract class Conversation extends LeanConnection implements SessionFact
   protected error(answer: SmtpReply | string): void {
     const text = typeof answer === 'string' ? answer : replies.oneLine(formatReply(answer));
     // A lasting refusal is the client's error; what is our own trouble or a limit it may meet in good faith is not.
-    if (text.startsWith('5')) this.errors += 1;
-    if (this.errors > this.errorLimit && !this.exempt) this.sayGoodbye(replies.TOO_MANY_ERRORS);
-    else this.write(text);
-  }
-
-  private get errorLimit(): number {
-    return this.client.peer === 'external' ? ERROR_LIMIT : PEER_ERROR_LIMIT;
+    const refusal = text.startsWith('5') ? this.visitor.error(this) : undefined;
+    if (refusal === undefined) this.write(text);
+    else this.refuseAll(refusal);
   }
 
   protected idle(answer: string): void {
-    this.idleCommands += 1;
-    if (this.idleCommands > IDLE_COMMAND_LIMIT && !this.exempt) this.errors += 1;
-    if (this.errors > this.errorLimit && !this.exempt) this.sayGoodbye(replies.TOO_MANY_ERRORS);
-    else this.write(answer);
+    const refusal = this.visitor.idleCommand(this);
+    if (refusal === undefined) this.write(answer);
+    else this.refuseAll(refusal);
   }
 
-  /** A message was taken: what went wrong before it is forgiven. */
-  protected forgive(): void {
-    this.errors = 0;
-    this.idleCommands = 0;
+  /** A limit is met: nothing more of this session. */
+  protected refuseAll(refusal: SmtpReply): void {
+    this.sayGoodbye(formatReply(refusal));
   }
 
   /** 421 (or another last word), then the end (RFC 5321 §3.8). */
@@ -145,12 +205,15 @@ export abstract class Conversation extends LeanConnection implements SessionFact
       if (now - this.heard > deadlines.handshake) this._socket.destroy();
     } else if (waiting !== undefined) {
       if (now - this.waitingSince > deadlines.handler) this.giveUp(waiting);
+    } else if (!this.greeted) {
+      if (now - this.since >= this.greetingDelay) this.greet();
     } else if (now - this.heard > house.settings.sessionIdle) {
       this.sayGoodbye(replies.IDLE);
     } else if (house.draining && !this.inTransaction && now - this.heard > deadlines.goodbye) {
       this.sayGoodbye(replies.SHUTTING_DOWN);
     } else {
-      this.checkMessage(now);
+      const refusal = this.inTransaction ? this.slowness(now) : this.visitor.session(now - this.since, this);
+      if (refusal !== undefined) this.refuseAll(refusal);
     }
   }
 

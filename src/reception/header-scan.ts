@@ -13,6 +13,9 @@ export interface HeaderScanSettings {
   readonly tenantHeaders: ReadonlyMap<string, string>;
 }
 
+/** Received fields that are kept: filters pass a message on among themselves a few times, not more. */
+const HOPS_KEPT = 8;
+
 /** Takes the chunks of one message in wire form, until `done`. */
 export class HeaderScan {
   done = false;
@@ -22,6 +25,8 @@ export class HeaderScan {
   received = 0;
   /** Received fields whose `by` names one of our own names. */
   ownHops = 0;
+  /** Set to an empty list: the topmost Received fields are kept here, unfolded. */
+  hops: string[] | undefined;
 
   private readonly settings: HeaderScanSettings;
   private readonly proofs = new Map<string, boolean>();
@@ -96,6 +101,7 @@ export class HeaderScan {
     const name = field.slice(0, colon).trimEnd().toLowerCase();
     if (name === 'received') {
       this.received += 1;
+      if (this.hops !== undefined && this.hops.length < HOPS_KEPT) this.hops.push(field);
       if (namesBy(field, this.settings.relayNames)) this.ownHops += 1;
     } else if (name === 'message-id') {
       if (this.messageId === undefined) {

@@ -5,10 +5,13 @@ import { IncomingMessage, NOT_STORED, TOO_BIG } from './accept.ts';
 import { type BdatCommand, DotStuffer, parseBdat } from './chunks.ts';
 import { parseMail, parseRcpt, type RcptCommand, type RefusedCommand } from './command.ts';
 import { Conversation, type Waiting } from './conversation.ts';
+import { withName } from './entrance.ts';
 import type { Admission } from './ports.ts';
 import { rejectRecords } from './records.ts';
 import * as replies from './replies.ts';
-import { admit, sizeLimit, type Transaction } from './transaction.ts';
+import type { LeanServer } from './smtp-overrides.ts';
+import { admit, isUnknown, sizeLimit, type Transaction } from './transaction.ts';
+import { parseXclient, withXclient } from './xclient.ts';
 
 /** A message that is refused for its size is still read to its end, up to this many times the size. */
 const DRAIN_FACTOR = 4;
@@ -32,6 +35,7 @@ export class Session extends Conversation {
   private chunk: Chunk | undefined;
   /** The message comes by BDAT. */
   private stuffer: DotStuffer | undefined;
+  private transactionSince = 0;
   /** Since when the least rate of a message is measured, and what had come by then. */
   private rateSince = 0;
   private rateArrived = 0;
@@ -52,6 +56,7 @@ export class Session extends Conversation {
   onLine(text: string): void {
     const { house } = this;
     this.heard = house.now;
+    if (!this.greeted && !this.tooEarly()) return;
     const line = text.endsWith(' ') ? text.trimEnd() : text;
     const space = line.indexOf(' ');
     const verb = (space < 0 ? line : line.slice(0, space)).toUpperCase();
@@ -94,6 +99,15 @@ export class Session extends Conversation {
       case 'STARTTLS':
         this.startTlsCommand(space < 0);
         break;
+      case 'XCLIENT':
+        this.xclient(line);
+        break;
+      case 'PROXY':
+        // a balancer that we do not know as one: its clients would all be taken for the balancer
+        this.house.strayHeader(this.from.address);
+        this.visitor.lie();
+        this.sayGoodbye(replies.NOT_A_PROXY);
+        break;
       case 'AUTH':
       case 'EXPN':
       case 'HELP':
@@ -103,13 +117,18 @@ export class Session extends Conversation {
         break;
       default:
         // a web page can make a browser speak to us: the lines of its request must not be tried one by one
-        if (HTTP.test(line)) this.sayGoodbye(replies.NOT_HTTP);
-        else this.error(replies.UNKNOWN_COMMAND);
+        if (HTTP.test(line)) {
+          this.visitor.lie();
+          this.sayGoodbye(replies.NOT_HTTP);
+        } else {
+          this.error(replies.UNKNOWN_COMMAND);
+        }
     }
   }
 
   onLineTooLong(): void {
     this.heard = this.house.now;
+    if (!this.greeted && !this.tooEarly()) return;
     this.error(replies.LINE_TOO_LONG);
   }
 
@@ -121,9 +140,23 @@ export class Session extends Conversation {
     this.forget(); // RFC 5321 §4.1.4: as RSET
     this.helo = name;
     this.esmtp = esmtp;
-    this.client = { peer: this.client.peer, address: this.client.address, helo: name };
+    this.client = withName(this.client, name);
     const { settings } = this.house;
-    this.write(esmtp ? (this.secure ? settings.ehloInTls : settings.ehloInClear) : settings.helo);
+    const offer = this.secure ? settings.ehloInTls : settings.ehloInClear;
+    this.write(esmtp ? (this.mayNameClient ? withXclient(offer) : offer) : settings.helo);
+  }
+
+  private xclient(line: string): void {
+    if (!this.mayNameClient) return this.error(replies.UNKNOWN_COMMAND);
+    if (this.transaction !== undefined) return this.error(replies.XCLIENT_IN_MAIL);
+    const facts = parseXclient(line);
+    if (facts === undefined) return this.error(replies.XCLIENT_SYNTAX);
+    this.nameClient(facts);
+    // with HELO the name is said already; the EHLO that may follow counts instead
+    this.helo = facts.helo ?? undefined;
+    this.esmtp = this.helo !== undefined && facts.esmtp === true;
+    this.write(this.house.settings.greeting);
+    return undefined;
   }
 
   private startTlsCommand(bare: boolean): void {
@@ -138,6 +171,10 @@ export class Session extends Conversation {
     const { house } = this;
     if (this.helo === undefined) return this.error(replies.HELLO_FIRST);
     if (this.transaction !== undefined) return this.error(replies.NESTED_MAIL);
+    const notHere = (this._server as LeanServer).submission?.atMail(this.client, this.secure);
+    if (notHere !== undefined) return this.refuse({ reply: notHere });
+    const tooMany = this.visitor.message(this) ?? this.visitor.session(house.now - this.since, this);
+    if (tooMany !== undefined) return this.refuseAll(tooMany);
     const command = parseMail(line);
     if ('refusal' in command) return this.refuse({ sender: command.address, reply: command.refusal });
     const { sender, size } = command;
@@ -145,6 +182,7 @@ export class Session extends Conversation {
     const refusal = house.spooling.refusal();
     if (refusal !== undefined) return this.refuse({ sender, reply: refusal });
     this.transaction = { ...command, admitted: [] };
+    this.transactionSince = house.now;
     this.write(replies.SENDER_OK);
   }
 
@@ -152,6 +190,8 @@ export class Session extends Conversation {
     const { house, transaction, client } = this;
     if (transaction === undefined) return this.error(replies.MAIL_FIRST);
     if (this.stuffer !== undefined) return this.error(replies.CHUNKS_GO_ON);
+    const tooMany = this.visitor.recipient(this);
+    if (tooMany !== undefined) return this.refuseAll(tooMany);
     const command: RcptCommand | RefusedCommand = parseRcpt(line, house.settings.domain, client.peer === 'on-premises');
     const { sender } = transaction;
     if ('refusal' in command) return this.refuse({ sender, recipient: command.address, reply: command.refusal });
@@ -189,6 +229,7 @@ export class Session extends Conversation {
 
   private admitted(transaction: Transaction, command: RcptCommand, admission: Admission): void {
     if (admission.reply.code >= 300) {
+      if (isUnknown(admission.reply)) this.visitor.unknownRecipient();
       return this.refuse({ sender: transaction.sender, recipient: command.recipient.address, reply: admission.reply, admission });
     }
     admit(transaction, command, admission);
@@ -239,6 +280,7 @@ export class Session extends Conversation {
     const trace = receivedField({
       helo: this.helo ?? '',
       address: this.client.address,
+      ...(this.client.reverseName === undefined ? undefined : { reverseName: this.client.reverseName }),
       esmtp: this.esmtp,
       ...(this.secure ? { tls: this.tls } : undefined),
       by: settings.hostname,
@@ -249,6 +291,7 @@ export class Session extends Conversation {
     try {
       const draft = house.spooling.draft(id);
       this.incoming = new IncomingMessage(id, draft, settings, trace, sizeLimit(transaction, settings.messageSize));
+      if (this.client.peer === 'gateway' && settings.originalClient === 'received') this.incoming.lookBehind(settings.gateways);
     } catch (error) {
       house.log.error({ err: error, sessionId: this.sessionId }, 'message could not be opened');
       return undefined;
@@ -358,7 +401,7 @@ export class Session extends Conversation {
     }
     this.endTransaction();
     this.house.accepted += 1;
-    this.forgive();
+    this.visitor.good();
     this.write(formatReply(answer));
   }
 
@@ -384,13 +427,14 @@ export class Session extends Conversation {
     this.chunk = undefined;
   }
 
-  protected override checkMessage(now: number): void {
-    const { incoming, house } = this;
-    if (incoming === undefined || now - this.rateSince <= house.settings.sessionIdle) return;
+  protected override slowness(now: number): SmtpReply | undefined {
+    const { incoming, house, visitor } = this;
+    const tooLong = visitor.transaction(now - this.transactionSince, this);
+    if (tooLong !== undefined || incoming === undefined || now - this.rateSince <= house.deadlines.rateWindow) return tooLong;
     const rate = (incoming.arrived - this.rateArrived) / ((now - this.rateSince) / 1000);
     this.rateSince = now;
     this.rateArrived = incoming.arrived;
-    if (rate < house.deadlines.octetsPerSecond) this.sayGoodbye(replies.TOO_SLOW);
+    return visitor.rate(rate, this);
   }
 
   protected override overdue(waiting: Waiting): void {

@@ -3,9 +3,19 @@ import { basename, dirname, extname, isAbsolute, join, resolve } from 'node:path
 import { type Domain, mailbox } from '../mail/address.ts';
 import type { Connector, NextHop, TlsMode } from '../mail/route.ts';
 import { connectorFor, sideOf } from './address-spaces.ts';
+import { compileLimit, compileLimits } from './compile-limits.ts';
 import type { SettingsDocument } from './document.ts';
 import type { SettingsFile } from './schema.ts';
-import type { AdminPart, DirectoryPart, DomainPart, LivePart, ReceptionPart, RulePart, Settings } from './settings.ts';
+import type {
+  AdminPart,
+  DirectoryPart,
+  DomainPart,
+  ListenerPart,
+  LivePart,
+  ReceptionPart,
+  RulePart,
+  Settings,
+} from './settings.ts';
 
 /** Octets of the original in a DSN: enough to see what it was, little enough for every mailbox. */
 const DSN_EXCERPT = 64 * 1024;
@@ -37,11 +47,12 @@ export function compileSettings(raw: SettingsFile, document: SettingsDocument, f
     hostname: raw.hostname,
     relayNames,
     dataDirectory,
+    ...(raw.user === undefined ? {} : { account: { user: raw.user, ...given('group', raw.group) } }),
     log: raw.log,
     alerts: { mailTo: raw.alerts['mail-to'], ...given('webhookFile', raw.alerts['webhook-file'], path) },
     evidence: raw.evidence,
     tls,
-    reception: { hostname: raw.hostname, relayNames, tls, ...compileReception(raw, fileNetworks, connectors) },
+    reception: { hostname: raw.hostname, relayNames, tls, ...compileReception(raw, fileNetworks, connectors, path) },
     routing: {
       domains: raw.domains.map((domain, index) => compileDomain(domain, connectors, sourceOf(document, ['domains', index]))),
       connectors,
@@ -70,6 +81,7 @@ export function compileSettings(raw: SettingsFile, document: SettingsDocument, f
       hostname: raw.hostname,
       postmaster: raw.postmaster ?? postmasterAt(raw.domains[0]?.name.name ?? raw.hostname),
       excerpt: DSN_EXCERPT,
+      perHour: compileLimit(raw.limits, raw.limits['notifications-per-hour']),
     },
     directory: compileDirectory(raw, join(dataDirectory, 'directory'), path),
     domainProof: {
@@ -90,7 +102,9 @@ function compileReception(
   raw: SettingsFile,
   fileNetworks: PeerNetworks,
   connectors: readonly Connector[],
+  path: (name: string) => string,
 ): Omit<ReceptionPart, 'hostname' | 'relayNames' | 'tls'> {
+  const originalClient = raw.peers.gateway?.['original-client'];
   const limits = raw.limits;
   const peers = (['on-premises', 'cloud', 'gateway'] as const).flatMap((peer) => {
     const who = raw.peers[peer];
@@ -106,16 +120,30 @@ function compileReception(
         ];
   });
   return {
-    listeners: raw.listeners.map(({ address, port, tls }) => ({ address, port, tls })),
+    listeners: raw.listeners.map((listener) => compileListener(listener, path)),
     peers,
+    ...(originalClient === undefined || originalClient === 'none' ? {} : { originalClient }),
     tenantHeaders: raw.cloud.tenant.headers,
     bareLineEnds: raw['bare-line-ends'],
     messageSize: Math.max(...connectors.map((connector) => connector.messageSize ?? limits['message-size'])),
     recipients: limits.recipients,
-    connections: limits.connections,
-    connectionsPerClient: limits['connections-per-client'],
     sessionIdle: limits['session-idle'],
-    exempt: limits.exempt,
+    limits: compileLimits(limits),
+    blockLists: {
+      lists: raw.admission['dns-block-lists'].map(({ zone, answers, mode }) => ({ zone, answers, mode })),
+      servers: raw.dns.servers,
+    },
+  };
+}
+
+function compileListener(raw: SettingsFile['listeners'][number], path: (name: string) => string): ListenerPart {
+  return {
+    address: raw.address,
+    port: raw.port,
+    tls: raw.tls,
+    ...given('proxies', raw['proxy-protocol']),
+    ...(raw.role === 'submission' ? { submission: { withoutTls: raw['without-tls'] } } : {}),
+    ...given('clientCaFile', raw['client-ca-file'], path),
   };
 }
 

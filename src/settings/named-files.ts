@@ -4,16 +4,18 @@ import { access, constants, readFile } from 'node:fs/promises';
 import { dirname, isAbsolute, resolve } from 'node:path';
 import type { PeerNetworks } from './compile.ts';
 import type { SettingsDocument } from './document.ts';
-import type { Mistake, SettingPath } from './mistakes.ts';
+import type { Mistake, Note, SettingPath } from './mistakes.ts';
 import type { SettingsFile } from './schema.ts';
+import { tooOpen } from './secrets.ts';
 import { parseNetwork } from './values.ts';
 
 /** Reads what must be read now (networks) and looks at the rest. */
 export async function checkNamedFiles(
   raw: SettingsFile,
   document: SettingsDocument,
-): Promise<{ mistakes: Mistake[]; networks: PeerNetworks }> {
+): Promise<{ mistakes: Mistake[]; notes: Note[]; networks: PeerNetworks }> {
   const mistakes: Mistake[] = [];
+  const notes: Note[] = [];
   const base = dirname(resolve(document.file));
   const absolute = (name: string): string => (isAbsolute(name) ? name : resolve(base, name));
   const add = (path: SettingPath, problem: string, remedy: string): void =>
@@ -37,6 +39,12 @@ export async function checkNamedFiles(
     const keyText = await text([...path, 'key'], key);
     if (certificateText === undefined || keyText === undefined) return;
     checkPair(path, certificateText, keyText, add);
+    await secret([...path, 'key'], key, 'the private key');
+  };
+  const secret = async (path: SettingPath, name: string | undefined, what: string): Promise<void> => {
+    const wrong = name === undefined ? undefined : await tooOpen(absolute(name), what);
+    if (wrong === undefined) return;
+    (wrong.severity === 'note' ? notes : mistakes).push(document.mistake(path, wrong.problem, wrong.remedy));
   };
 
   const { certificate, key } = raw.tls;
@@ -48,20 +56,29 @@ export async function checkNamedFiles(
     );
   }
   await pair(['tls'], certificate, key);
+  for (const [index, { 'client-ca-file': ca }] of raw.listeners.entries()) {
+    const at = ['listeners', index, 'client-ca-file'] as const;
+    const authority = ca === undefined ? undefined : await text(at, ca);
+    if (authority !== undefined) checkAuthority(at, authority, add);
+  }
   for (const [index, connector] of raw.connectors.entries())
     await pair(['connectors', index, 'tls'], connector.tls.certificate, connector.tls.key);
   await pair(['admin', 'tls'], raw.admin.tls?.certificate, raw.admin.tls?.key);
   await readable(['alerts', 'webhook-file'], raw.alerts['webhook-file']);
+  await secret(['alerts', 'webhook-file'], raw.alerts['webhook-file'], 'the URL');
   for (const [index, source] of raw.directory.sources.entries()) {
     const at = ['directory', 'sources', index] as const;
     await readable([...at, 'file'], source.file);
     await readable([...at, 'ldap', 'password-file'], source.ldap?.['password-file']);
+    await secret([...at, 'ldap', 'password-file'], source.ldap?.['password-file'], 'the password');
     await readable([...at, 'ldap', 'ca-file'], source.ldap?.['ca-file']);
     await pair([...at, 'graph'], source.graph?.certificate, source.graph?.key);
     await readable([...at, 'graph', 'secret-file'], source.graph?.['secret-file']);
+    await secret([...at, 'graph', 'secret-file'], source.graph?.['secret-file'], 'the secret');
   }
   const tokenFile = raw.admin['token-file'];
   if (tokenFile !== undefined) {
+    await secret(['admin', 'token-file'], tokenFile, 'the token');
     const token = await text(['admin', 'token-file'], tokenFile);
     if (token !== undefined && token.trim().length < 16)
       add(['admin', 'token-file'], 'the token in this file is shorter than 16 characters', 'Make one with: openssl rand -hex 32');
@@ -77,7 +94,7 @@ export async function checkNamedFiles(
     cloud: await networksOf('cloud'),
     gateway: await networksOf('gateway'),
   };
-  return { mistakes, networks };
+  return { mistakes, notes, networks };
 }
 
 function cannotRead(file: string, error: unknown): [problem: string, remedy: string] {
@@ -88,6 +105,19 @@ function cannotRead(file: string, error: unknown): [problem: string, remedy: str
 }
 
 type Add = (path: SettingPath, problem: string, remedy: string) => void;
+
+function checkAuthority(path: SettingPath, text: string, add: Add): void {
+  try {
+    if (new X509Certificate(text).ca) return;
+    add(
+      path,
+      'the certificate in this file is not one of an authority',
+      'Name the certificate that signed those of your servers',
+    );
+  } catch {
+    add(path, 'the file holds no certificate in PEM', 'It begins with -----BEGIN CERTIFICATE-----');
+  }
+}
 
 function checkPair(path: SettingPath, certificateText: string, keyText: string, add: Add): void {
   let certificate: X509Certificate;

@@ -32,11 +32,13 @@ export interface Dialogue {
   readonly readsGreeting: boolean;
 }
 
-export function readDialogues(): Dialogue[] {
-  return readdirSync(FOLDER)
+/** Those with everybody; `of` a folder: those with who is listed for them. */
+export function readDialogues(of?: 'filter'): Dialogue[] {
+  const folder = of === undefined ? FOLDER : new URL(`${of}/`, FOLDER);
+  return readdirSync(folder)
     .filter((file) => file.endsWith('.txt'))
     .sort()
-    .flatMap((file) => parse(file, readFileSync(new URL(file, FOLDER), 'utf8')));
+    .flatMap((file) => parse(file, readFileSync(new URL(file, folder), 'utf8')));
 }
 
 const HELLO = ['C: EHLO client.example.net', 'S: 250'];
@@ -128,8 +130,8 @@ const INNERMOST = /\{([^{}]*)\*(\d+)\}/;
 const SIGNS: Readonly<Record<string, string>> = { r: '\r', n: '\n', t: '\t', 0: '\0' };
 
 /** What went otherwise than the dialogue says, `undefined` where nothing did. */
-export async function hold(dialogue: Dialogue, port: number, who: Who): Promise<string | undefined> {
-  const wire = new Wire(connect(port, '127.0.0.1'));
+export async function hold(dialogue: Dialogue, port: number, who: Who, from = '127.0.0.1'): Promise<string | undefined> {
+  const wire = new Wire(connect({ port, host: '127.0.0.1', localAddress: from }));
   try {
     if (dialogue.readsGreeting) await wire.reply();
     for (const step of dialogue.steps) {
