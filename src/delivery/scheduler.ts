@@ -7,7 +7,7 @@ import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/logger.ts';
 import { Dispatch } from './dispatch.ts';
 import type { Lane, Sighting } from './lanes.ts';
-import type { Control, DeliverySettings, DueMail, Grace, Notifying, Routing } from './ports.ts';
+import type { Control, DeliverySettings, DueMail, Grace, Hands, Notifying, Routing } from './ports.ts';
 import { recheckHeld, recheckParked } from './recheck.ts';
 import type { Transport } from './transaction.ts';
 
@@ -18,6 +18,8 @@ export interface SchedulerDeps {
   readonly control: Control;
   /** Absent: whoever a server does not know fails at once, however new the mailbox is there. */
   readonly grace?: Grace;
+  /** Absent: nobody asks what was under way when the process died. */
+  readonly hands?: Hands;
   readonly transport: Transport;
   readonly clock: Clock;
   readonly log: Log;
