@@ -5,6 +5,7 @@ import { type AdminApi, openApi } from './admin/api.ts';
 import { pauses } from './admin/connector-pauses.ts';
 import type { CheckReport, Status } from './admin/contract.ts';
 import { pauseFindings, storeFindings } from './admin/findings.ts';
+import { type AdmissionStats, addLimitMetrics } from './admin/limit-metrics.ts';
 import { createMetrics } from './admin/metrics.ts';
 import { createOperations } from './admin/operations.ts';
 import type { AdminPorts } from './admin/ports.ts';
@@ -12,7 +13,7 @@ import { steerable } from './admin/steering.ts';
 import { Uploads } from './admin/uploads.ts';
 import { createNotifier } from './bounce/notifier.ts';
 import { createScheduler } from './delivery/scheduler.ts';
-import { createTransport } from './delivery/transport.ts';
+import { createTransport, type TransportDeps } from './delivery/transport.ts';
 import { formatFinding, openDirectory } from './directory/directory.ts';
 import { DomainProofs } from './directory/domain-proof.ts';
 import type { Finding } from './directory/ports.ts';
@@ -23,6 +24,7 @@ import type { Outbox } from './evidence/ports.ts';
 import type { EventRecord } from './mail/event.ts';
 import type { SpooledMessage, SpooledRecipient } from './mail/spooled.ts';
 import { directoryFindings, Operating, refuseUpload } from './operating.ts';
+import type { BoundSockets } from './platform/bound-sockets.ts';
 import type { Clock } from './platform/clock.ts';
 import type { RelayLog } from './platform/logger.ts';
 import { removeRunFile, writeRunFile } from './platform/run-file.ts';
@@ -40,6 +42,12 @@ export interface RelayParts {
   readonly log: RelayLog;
   readonly clock: Clock;
   readonly version: string;
+  /** Listening sockets that are there already. */
+  readonly sockets?: BoundSockets;
+  /** Findings about the process itself, for `status`. */
+  readonly ownFindings?: Status['findings'];
+  /** Other deadlines for next hops, another port of mail exchangers: for tests. */
+  readonly outgoing?: Pick<TransportDeps, 'deadlines' | 'mxPort'>;
 }
 
 export interface Relay {
@@ -48,6 +56,8 @@ export interface Relay {
   readonly adminUrl: string;
   /** Takes settings and directory anew, as a whole or not at all (P7). */
   reload(who: string): Promise<CheckReport>;
+  /** An uncaught error: writes down what may have caused it. Blocks; never throws. */
+  noteFault(): void;
   /** No new mail, what is under way ends, at most `deadline` milliseconds each; the rest stays spooled. */
   stop(deadline: number): Promise<void>;
 }
@@ -62,11 +72,16 @@ export class DirectoryRefused extends Error {
   }
 }
 
+/** Milliseconds: for connections that are cut to say so, and for that to be written down. */
+const LAST_MOMENT = 500;
 /** Milliseconds. */
 const RECHECK_HELD = 60_000;
 
 /** Starts all parts. What was opened is closed again where one of them cannot start. */
-export async function startRelay(initial: Settings, { log, clock, version }: RelayParts): Promise<Relay> {
+export async function startRelay(
+  initial: Settings,
+  { log, clock, version, sockets, ownFindings = [], outgoing }: RelayParts,
+): Promise<Relay> {
   await using opened = new AsyncDisposableStack();
   let settings = initial;
   if (settings.tls.selfSigned) await ensureSelfSigned(settings.dataDirectory, settings.hostname);
@@ -101,8 +116,9 @@ export async function startRelay(initial: Settings, { log, clock, version }: Rel
 
   await recallLastHour(activity, evidence, clock.now());
 
-  const transport = createTransport(settings.delivery, { clock, log, listeners: settings.reception.listeners });
-  opened.defer(() => transport.close(5_000));
+  let patience = 5_000; // once all had their time to end, none is left
+  const transport = createTransport(settings.delivery, { clock, log, listeners: settings.reception.listeners, ...outgoing });
+  opened.defer(() => transport.close(patience));
   const notifier = createNotifier(settings.bounce, { newId: spool.newId, clock });
   const paused = pauses(spool, clock);
   const decide = (message: SpooledMessage, recipient: SpooledRecipient) =>
@@ -117,10 +133,11 @@ export async function startRelay(initial: Settings, { log, clock, version }: Rel
     },
     transport,
     grace,
+    hands: spool.hands,
     clock,
     log,
   });
-  opened.defer(() => scheduler.stop(5_000));
+  opened.defer(() => scheduler.stop(patience));
 
   const admission = {
     routing: () => routing,
@@ -201,6 +218,7 @@ export async function startRelay(initial: Settings, { log, clock, version }: Rel
             remedy: 'bridgehead check',
           },
         ]),
+    ...ownFindings,
     ...operating.findings(),
     ...directoryFindings(foundInDirectory),
     ...pauseFindings(settings.delivery.connectors, (name) => paused.of(name)),
@@ -233,8 +251,12 @@ export async function startRelay(initial: Settings, { log, clock, version }: Rel
     settings: { check, reload: () => reload('operator') },
   };
   const operations = createOperations({ ports, activity, clock });
+  const limitStats = (): AdmissionStats | undefined => {
+    const stats = reception?.stats();
+    return stats && { ...stats, limits: new Map([...stats.limits, ['notifications-per-hour', notifier.overLimit]]) };
+  };
   const api = opened.use(
-    await openAdmin(settings, version, { operations, ports, activity, readiness: state, uploads, log, clock }),
+    await openAdmin(settings, version, { operations, ports, activity, readiness: state, uploads, log, clock, admission: limitStats }),
   );
 
   /** C9: where the hold of a wave is full, no more is taken for it. */
@@ -253,6 +275,7 @@ export async function startRelay(initial: Settings, { log, clock, version }: Rel
     events: spool,
     log,
     clock,
+    ...(sockets !== undefined && { sockets }),
   });
   const listening = reception.addresses().map(({ address, port }) => `${address}:${port}`);
   opened.use(reception);
@@ -275,8 +298,10 @@ export async function startRelay(initial: Settings, { log, clock, version }: Rel
     listening,
     adminUrl: api.url,
     reload,
+    noteFault: () => spool.noteFault(),
     async stop(deadline) {
       await Promise.all([reception.stop(deadline), scheduler.stop(deadline)]);
+      patience = LAST_MOMENT;
       await parts.disposeAsync();
     },
   };
@@ -307,6 +332,7 @@ async function openAdmin(
     ports: AdminPorts;
     activity: Activity;
     clock: Clock;
+    admission: () => AdmissionStats | undefined;
   },
 ): Promise<AdminApi> {
   return openApi(
@@ -325,7 +351,7 @@ async function openAdmin(
       readiness: parts.readiness,
       uploads: parts.uploads,
       log: parts.log,
-      metrics: createMetrics(parts.activity, parts.ports, parts.clock),
+      metrics: addLimitMetrics(createMetrics(parts.activity, parts.ports, parts.clock), parts.admission),
     },
   );
 }

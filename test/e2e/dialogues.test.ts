@@ -22,11 +22,16 @@ describe('the dialogues with Postfix', () => {
       'smtpd_soft_error_limit = 1000',
       'smtpd_hard_error_limit = 1000',
       'smtpd_client_connection_count_limit = 0',
+      'smtpd_authorized_xclient_hosts = 127.0.0.2',
     ]);
   });
   afterAll(() => workspace[Symbol.asyncDispose]());
 
   it.each(readDialogues().map((dialogue) => [dialogue.name, dialogue] as const))('%s', async (_name, dialogue) => {
     expect(await hold(dialogue, port, 'postfix')).toBeUndefined();
+  });
+
+  it.each(readDialogues('filter').map((dialogue) => [dialogue.name, dialogue] as const))('%s', async (_name, dialogue) => {
+    expect(await hold(dialogue, port, 'postfix', '127.0.0.2')).toBeUndefined();
   });
 });
