@@ -14,12 +14,15 @@ import { readHeaders, renderHeaders } from './evidence/headers/header-report.ts'
 import { renderMessageTracking } from './evidence/message-tracking-csv.ts';
 import { renderTrace } from './evidence/trace-table.ts';
 import { openOffline } from './offline.ts';
+import { AccountProblem } from './platform/account.ts';
+import type { BoundSockets } from './platform/bound-sockets.ts';
 import { systemClock } from './platform/clock.ts';
 import { openLog, type RelayLog } from './platform/logger.ts';
 import { collectStartupGarbage } from './platform/memory.ts';
+import { ownFindings, settleBeside, settleIn } from './platform/privilege.ts';
 import { DirectoryRefused, type Relay, reportOf, startRelay } from './relay.ts';
 import { dataDirectoryOf } from './settings/data-directory.ts';
-import { loadSettings } from './settings/load.ts';
+import { type Loaded, loadSettings } from './settings/load.ts';
 import { formatMistake } from './settings/mistakes.ts';
 import type { Settings } from './settings/settings.ts';
 import { SpoolInUse } from './spool/lock.ts';
@@ -27,8 +30,10 @@ import { SpoolInUse } from './spool/lock.ts';
 const version = (JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }).version;
 const clock = systemClock;
 const SETTINGS_WRONG = 78; // EX_CONFIG
-/** Transactions and deliveries under way end by then; the rest stays spooled. */
-const STOP_DEADLINE = 30_000;
+/** Transactions and deliveries under way end by then, the process 2 s later; the rest stays spooled. */
+const STOP_DEADLINE = 28_000;
+/** The same behind an uncaught error: some of them may never end. */
+const FAULT_DEADLINE = 10_000;
 
 /** Runs the relay in the foreground; the exit status. */
 async function run(file: string): Promise<number> {
@@ -37,16 +42,41 @@ async function run(file: string): Promise<number> {
     for (const mistake of loaded.mistakes) process.stderr.write(`${formatMistake(mistake)}\n`);
     return SETTINGS_WRONG;
   }
-  const { settings } = loaded;
+  const rights = { ...loaded.settings, listeners: loaded.settings.reception.listeners };
+  let sockets: BoundSockets;
+  try {
+    sockets = await settleIn(rights);
+  } catch (error) {
+    process.stderr.write(`the relay cannot start: ${whyNot(error)}\n`);
+    return error instanceof AccountProblem ? SETTINGS_WRONG : 1;
+  }
+  const { account } = loaded.settings;
+  if (account === undefined) return runAs(loaded, sockets);
+  // All that is named must be readable for the one as whom the relay runs: what root alone could read now could not be
+  // read again at a reload, the certificate at its first renewal.
+  const reread = await loadSettings(file);
+  if (reread.ok) return runAs(reread, sockets);
+  sockets.close();
+  process.stderr.write(`as user ${userInfo().username}:\n`);
+  for (const mistake of reread.mistakes) process.stderr.write(`${formatMistake(mistake)}\n`);
+  return SETTINGS_WRONG;
+}
+
+/** With the rights that it keeps. */
+async function runAs({ settings, notes }: Loaded & { ok: true }, sockets: BoundSockets): Promise<number> {
   const log = await openLog(settings.log, 1);
-  for (const note of loaded.notes) log.warn({ note: formatMistake(note) }, 'settings note');
+  const found = ownFindings(settings, userInfo().username);
+  for (const finding of found) log.warn({ finding }, 'finding');
+  for (const note of notes) log.warn({ note: formatMistake(note) }, 'settings note');
   let relay: Relay;
   try {
-    relay = await startRelay(settings, { log, clock, version });
+    relay = await startRelay(settings, { log, clock, version, sockets, ownFindings: found });
+    for (const unused of sockets.close()) log.warn({ socket: unused }, 'systemd opened a socket that no listener has');
   } catch (error) {
+    sockets.close();
     log.flush();
     if (error instanceof DirectoryRefused || error instanceof SpoolInUse) process.stderr.write(`${error.message}\n`);
-    else process.stderr.write(`the relay cannot start: ${String(error instanceof Error ? error.message : error)}\n`);
+    else process.stderr.write(`the relay cannot start: ${whyNot(error)}\n`);
     return error instanceof DirectoryRefused ? SETTINGS_WRONG : 1;
   }
   collectStartupGarbage();
@@ -57,18 +87,26 @@ async function run(file: string): Promise<number> {
   return status;
 }
 
+function whyNot(error: unknown): string {
+  const { code, syscall, message } = error as NodeJS.ErrnoException;
+  const low = code === 'EACCES' && syscall === 'listen';
+  return low
+    ? `${message}. Ports below 1024 need root with \`user\` in the settings, a socket of systemd, or CAP_NET_BIND_SERVICE`
+    : String(error instanceof Error ? message : error);
+}
+
 /** Until a signal or a fault ends the relay. */
 function ended(relay: Relay, log: RelayLog): Promise<number> {
   return new Promise((resolve) => {
     let stopping = false;
-    const stop = (why: string, status: number): void => {
+    const stop = (why: string, status: number, deadline = STOP_DEADLINE): void => {
       if (stopping) {
         log.flush();
         process.exit(1); // asked twice: at once. What is spooled is durable.
       }
       stopping = true;
       log.info({ why }, 'the relay stops');
-      relay.stop(STOP_DEADLINE).then(
+      relay.stop(deadline).then(
         () => resolve(status),
         (error: unknown) => {
           log.error({ err: error }, 'the relay did not stop cleanly');
@@ -91,7 +129,8 @@ function ended(relay: Relay, log: RelayLog): Promise<number> {
     // A bug or a broken machine: nothing can be trusted to be whole but what is on disk. The service manager restarts.
     const fault = (error: unknown): void => {
       log.fatal({ err: error }, 'uncaught error');
-      stop('uncaught error', 1);
+      if (!stopping) relay.noteFault();
+      stop('uncaught error', 1, FAULT_DEADLINE);
     };
     process.on('uncaughtException', fault);
     process.on('unhandledRejection', fault);
@@ -123,7 +162,10 @@ process.exitCode = await runCli<Settings>(argv.length === 0 ? ['run'] : argv, {
   version,
   dataDirectoryOf,
   loadSettings: loadAll,
-  openOffline: (settings) => openOffline(settings, { log: quiet, clock, version }),
+  openOffline: (settings) => {
+    settleBeside(settings);
+    return openOffline(settings, { log: quiet, clock, version });
+  },
   run,
   demo,
   async smtpCheck(file, request, mustLoad) {

@@ -6,15 +6,25 @@
  * 100,000 queued messages cost, for no speed that could be measured. Both can be said at the start of a process alone.
  */
 import { enableCompileCache } from 'node:module';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const YOUNG_GENERATION = '--max-semi-space-size';
 const GIVE_BACK = { MALLOC_ARENA_MAX: '2', MALLOC_TRIM_THRESHOLD_: String(2 ** 20), MALLOC_MMAP_THRESHOLD_: String(2 ** 17) };
 
-const { directory } = enableCompileCache();
+// Node's own place would be under /tmp, where another user could lay code for us to run
+const { directory } = enableCompileCache(process.env['NODE_COMPILE_CACHE'] ?? join(homedir(), '.cache', 'bridgehead'));
 if (directory !== undefined) process.env['NODE_COMPILE_CACHE'] ??= directory; // for the threads too
 const [command = 'run'] = process.argv.slice(2);
-if (command === 'run' && process.execve !== undefined && !process.execArgv.some((flag) => flag.startsWith(YOUNG_GENERATION))) {
+// A process that begins again does not have the sockets of systemd: the unit file says the flags itself (config/bridgehead.service)
+const hasSockets = process.env['LISTEN_FDS'] !== undefined;
+if (
+  command === 'run' &&
+  !hasSockets &&
+  process.execve !== undefined &&
+  !process.execArgv.some((flag) => flag.startsWith(YOUNG_GENERATION))
+) {
   const flags = [...process.execArgv, `${YOUNG_GENERATION}=16`, '--disable-warning=ExperimentalWarning'];
   process.execve(process.execPath, [process.execPath, ...flags, fileURLToPath(import.meta.url), ...process.argv.slice(2)], {
     ...GIVE_BACK,

@@ -9,6 +9,7 @@ import { pauses } from './admin/connector-pauses.ts';
 import { tlsFindings } from './admin/connector-tls.ts';
 import type { CheckReport, Status } from './admin/contract.ts';
 import { corruptFindings, nextHopFindings, pauseFindings, storeFindings } from './admin/findings.ts';
+import { type AdmissionStats, addLimitMetrics } from './admin/limit-metrics.ts';
 import { createMetrics } from './admin/metrics.ts';
 import { createOperations } from './admin/operations.ts';
 import type { AdminPorts } from './admin/ports.ts';
@@ -24,7 +25,7 @@ import { createDoctor } from './checks/doctor/doctor.ts';
 import { Probes } from './checks/probe/probes.ts';
 import { LearnedTls } from './delivery/learned-tls.ts';
 import { createScheduler } from './delivery/scheduler.ts';
-import { createTransport } from './delivery/transport.ts';
+import { createTransport, type TransportDeps } from './delivery/transport.ts';
 import { formatFinding, openDirectory } from './directory/directory.ts';
 import { DomainProofs } from './directory/domain-proof.ts';
 import type { Finding } from './directory/ports.ts';
@@ -37,6 +38,7 @@ import { ProtocolLog } from './evidence/protocol-log.ts';
 import type { EventRecord } from './mail/event.ts';
 import type { SpooledMessage, SpooledRecipient } from './mail/spooled.ts';
 import { addressBook, directoryFindings, Operating, refuseUpload } from './operating.ts';
+import type { BoundSockets } from './platform/bound-sockets.ts';
 import type { Clock } from './platform/clock.ts';
 import type { RelayLog } from './platform/logger.ts';
 import { removeRunFile, writeRunFile } from './platform/run-file.ts';
@@ -57,6 +59,12 @@ export interface RelayParts {
   readonly version: string;
   /** How often certificates and findings are looked at, milliseconds; absent: every 15 s and every minute. */
   readonly watchEvery?: number;
+  /** Listening sockets that are there already. */
+  readonly sockets?: BoundSockets;
+  /** Findings about the process itself, for `status`. */
+  readonly ownFindings?: Status['findings'];
+  /** Other deadlines for next hops, another port of mail exchangers: for tests. */
+  readonly outgoing?: Pick<TransportDeps, 'deadlines' | 'mxPort'>;
 }
 
 export interface Relay {
@@ -65,6 +73,8 @@ export interface Relay {
   readonly adminUrl: string;
   /** Takes settings and directory anew, as a whole or not at all (P7). */
   reload(who: string): Promise<CheckReport>;
+  /** An uncaught error: writes down what may have caused it. Blocks; never throws. */
+  noteFault(): void;
   /** No new mail, what is under way ends, at most `deadline` milliseconds each; the rest stays spooled. */
   stop(deadline: number): Promise<void>;
 }
@@ -79,12 +89,17 @@ export class DirectoryRefused extends Error {
   }
 }
 
+/** Milliseconds: for connections that are cut to say so, and for that to be written down. */
+const LAST_MOMENT = 500;
 /** Milliseconds. */
 const RECHECK_HELD = 60_000;
 const RENEWAL_HOOK = 60_000;
 
 /** Starts all parts. What was opened is closed again where one of them cannot start. */
-export async function startRelay(initial: Settings, { log, clock, version, watchEvery }: RelayParts): Promise<Relay> {
+export async function startRelay(
+  initial: Settings,
+  { log, clock, version, watchEvery, sockets, ownFindings = [], outgoing }: RelayParts,
+): Promise<Relay> {
   await using opened = new AsyncDisposableStack();
   let settings = initial;
   if (settings.tls.selfSigned) await ensureSelfSigned(settings.dataDirectory, settings.hostname);
@@ -121,6 +136,7 @@ export async function startRelay(initial: Settings, { log, clock, version, watch
 
   await recallLastHour(activity, evidence, clock.now());
 
+  let patience = 5_000; // once all had their time to end, none is left
   const learned = opened.use(await LearnedTls.open({ file: `${settings.dataDirectory}/learned-tls.json`, clock, log }));
   const protocolLog = opened.use(new ProtocolLog({ directory: `${settings.dataDirectory}/protocol-log`, version, clock, log }));
   const transport = createTransport(settings.delivery, {
@@ -134,8 +150,9 @@ export async function startRelay(initial: Settings, { log, clock, version, watch
           ? protocolLog.open('SEND', name, ends)
           : undefined,
     },
+    ...outgoing,
   });
-  opened.defer(() => transport.close(5_000));
+  opened.defer(() => transport.close(patience));
   const notifier = createNotifier(settings.bounce, { newId: spool.newId, clock });
   const paused = pauses(spool, clock);
   let reception: Reception | undefined;
@@ -170,10 +187,11 @@ export async function startRelay(initial: Settings, { log, clock, version, watch
       needs: (message) => !probes.isProbe(message) && authentication.needs(message),
       authenticate: (message, body) => authentication.authenticate(message, body),
     },
+    hands: spool.hands,
     clock,
     log,
   });
-  opened.defer(() => scheduler.stop(5_000));
+  opened.defer(() => scheduler.stop(patience));
 
   const admission = {
     routing: () => routing,
@@ -291,6 +309,7 @@ export async function startRelay(initial: Settings, { log, clock, version, watch
             remedy: 'bridgehead check',
           },
         ]),
+    ...ownFindings,
     ...operating.findings(),
     ...directoryFindings(directory.found),
     ...pauseFindings(settings.delivery.connectors, (name) => paused.of(name)),
@@ -330,10 +349,17 @@ export async function startRelay(initial: Settings, { log, clock, version, watch
     doctor: createDoctor(() => settings, { now: () => clock.now() }),
   };
   const operations = createOperations({ ports, activity, clock });
+  const limitStats = (): AdmissionStats | undefined => {
+    const stats = reception?.stats();
+    return stats && { ...stats, limits: new Map([...stats.limits, ['notifications-per-hour', notifier.overLimit]]) };
+  };
   const api = opened.use(
     await openAdmin(settings, version, {
       operations,
-      metrics: withProbeMetrics(withWatchMetrics(createMetrics(activity, ports, clock), { alerts, certificates }), probes),
+      metrics: addLimitMetrics(
+        withProbeMetrics(withWatchMetrics(createMetrics(activity, ports, clock), { alerts, certificates }), probes),
+        limitStats,
+      ),
       readiness: state,
       uploads,
       log,
@@ -363,6 +389,7 @@ export async function startRelay(initial: Settings, { log, clock, version, watch
     },
     log,
     clock,
+    ...(sockets !== undefined && { sockets }),
   });
   const listening = reception.addresses().map(({ address, port }) => `${address}:${port}`);
   opened.use(reception);
@@ -388,9 +415,11 @@ export async function startRelay(initial: Settings, { log, clock, version, watch
     listening,
     adminUrl: api.url,
     reload,
+    noteFault: () => spool.noteFault(),
     async stop(deadline) {
       probes.stop();
       await Promise.all([reception.stop(deadline), scheduler.stop(deadline)]);
+      patience = LAST_MOMENT;
       await parts.disposeAsync();
     },
   };

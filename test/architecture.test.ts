@@ -140,6 +140,16 @@ describe('architecture', () => {
     expect(offenders.map(show)).toEqual([]);
   });
 
+  it('starts no program and knows no shell, but for the demo, which starts the relay and two servers', () => {
+    const users = imports.filter(({ specifier }) => specifier === 'node:child_process').map(({ file }) => file);
+    expect(users.filter((file) => !file.startsWith('demo/'))).toEqual([]);
+    const shells = files.filter((file) => {
+      const text = readFileSync(join(SRC, file), 'utf8');
+      return /\bshell:|\bexecSync\b|import\s*\{[^}]*\bexec\b[^}]*\}\s*from 'node:child_process'/.test(text);
+    });
+    expect(shells).toEqual([]);
+  });
+
   it('imports the parts of Node by their node: names', () => {
     const offenders = imports.filter((one) => isBuiltin(one.specifier) && !one.specifier.startsWith('node:'));
     expect(offenders.map(show)).toEqual([]);

@@ -40,13 +40,16 @@ interface StoreStats {
     /** `since`: milliseconds since the epoch. */
     readonly failure: { readonly since: number; readonly reason: string } | undefined;
     readonly setAside: number;
+    readonly spaceWanted?: number | undefined;
+    /** Messages over which the relay died again and again. */
+    readonly culprits?: readonly string[];
   };
 }
 
 /** `intake` is what stores the records; absent without a relay. */
 export function storeFindings(spool: StoreStats, intake?: { readonly failing?: string }): Status['findings'] {
   const found: Status['findings'] = [];
-  const { failure, setAside } = spool.stats();
+  const { failure, setAside, spaceWanted, culprits = [] } = spool.stats();
   if (failure !== undefined) {
     const since = new Date(failure.since).toISOString();
     found.push({
@@ -54,6 +57,21 @@ export function storeFindings(spool: StoreStats, intake?: { readonly failing?: s
       severity: 'error',
       problem: `the spool fails since ${since}: ${failure.reason}; mail is refused with 451`,
       remedy: 'look at the disk of data-directory; the relay tries again by itself',
+    });
+  }
+  if (spaceWanted !== undefined) {
+    const size = Math.ceil(spaceWanted / 2 ** 20);
+    found.push({
+      severity: 'error',
+      problem: `the disk of data-directory is nearly full, or out of inodes: mail is refused with 452 until ${size} MiB are free; queued mail still leaves`,
+      remedy: 'make room there: df -h and df -i show what is left',
+    });
+  }
+  if (culprits.length > 0) {
+    found.push({
+      severity: 'error',
+      problem: `the relay died again and again while it delivered ${culprits.join(', ')}: held, so that it does not die over it once more`,
+      remedy: `look at it (bridgehead trace --id ${culprits[0]}), report it with the log of the end; bridgehead queue release --id ${culprits[0]} tries it again`,
     });
   }
   if (setAside > 0) {

@@ -5,12 +5,19 @@ import type { Clock } from '../platform/clock.ts';
 import { composeDsn } from './compose.ts';
 import { readExcerpt } from './excerpt.ts';
 import { gravestFirst, isOwed } from './policy.ts';
-import type { BounceSettings, Happening } from './ports.ts';
+import type { BounceSettings, Happening, Suppressed } from './ports.ts';
+import { RateCap } from './rate-cap.ts';
 
 export interface Notifier {
   /** `undefined` where nobody is owed word. */
-  notify(message: SpooledMessage, body: SpooledBody, happenings: readonly Happening[]): Promise<Notification | undefined>;
+  notify(
+    message: SpooledMessage,
+    body: SpooledBody,
+    happenings: readonly Happening[],
+  ): Promise<Notification | Suppressed | undefined>;
   reconfigure(settings: BounceSettings): void;
+  /** Notices over the limit of their sender, since the start. */
+  readonly overLimit: { readonly enforced: number; readonly monitored: number };
 }
 
 export function createNotifier(
@@ -18,13 +25,17 @@ export function createNotifier(
   deps: { readonly newId: () => SpoolId; readonly clock: Clock },
 ): Notifier {
   let settings = initial;
+  const cap = new RateCap(initial.perHour);
   return {
+    overLimit: cap.counts,
     async notify(message, body, happenings) {
       const owed = happenings.filter(({ recipient, action }) => isOwed(message.sender, recipient, action)).sort(gravestFirst);
       const action = owed[0]?.action;
       if (action === undefined || message.sender === null) return undefined;
-      const excerpt = await readExcerpt(message, body, action, settings.excerpt);
       const now = deps.clock.now();
+      const suppressed = cap.refusal(message, now);
+      if (suppressed !== undefined) return { suppressed, action };
+      const excerpt = await readExcerpt(message, body, action, settings.excerpt);
       const id = deps.newId();
       const dsn = composeDsn({ id, now, message, to: message.sender, action, happenings: owed, excerpt }, settings);
       return {
@@ -49,6 +60,7 @@ export function createNotifier(
     },
     reconfigure(next) {
       settings = next;
+      cap.change(next.perHour);
     },
   };
 }

@@ -11,6 +11,20 @@ export interface BounceSettings {
   readonly postmaster: Mailbox;
   /** Octets of the original at most in a DSN (RET=FULL). */
   readonly excerpt: number;
+  /** Notices to one sender in an hour. */
+  readonly perHour: NoticeLimit;
+}
+
+export interface NoticeLimit {
+  readonly most: number;
+  readonly mode: 'enforce' | 'monitor' | 'off';
+}
+
+/** A notice that was owed and is not sent. */
+export interface Suppressed {
+  /** Why, for its record. */
+  readonly suppressed: string;
+  readonly action: Action;
 }
 
 /** What happened to one recipient, as delivery tells it. */

@@ -1,11 +1,12 @@
 /** Makes ledgers durable, with the notifications they owe. */
 import type { SenderAuthentication } from '../mail/authentication.ts';
+import { formatReversePath } from '../mail/envelope.ts';
 import type { Notification, SpooledBody, SpooledMessage, SpoolId } from '../mail/spooled.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/logger.ts';
 import type { Ledger } from './ledger.ts';
-import type { DueMail, Notable, Notifying } from './ports.ts';
-import { dsnRecord } from './records.ts';
+import type { DueMail, Notable, Notifying, Suppressed } from './ports.ts';
+import { dsnRecord, suppressedRecord } from './records.ts';
 
 const FIRST_PAUSE_MS = 1000;
 const LONGEST_PAUSE_MS = 30_000;
@@ -99,12 +100,19 @@ export class Commits {
     }
     const notification = await this.#notifyOf(message, notables);
     if (notification === undefined) return undefined;
+    if ('suppressed' in notification) {
+      const { suppressed: reason, action } = notification;
+      // all the postmaster has of it, beside the record: the sender hears nothing
+      this.#log.warn({ spoolId: message.id, sender: formatReversePath(message.sender), action, reason }, 'notification not sent');
+      ledger.events.push(suppressedRecord(message, notification, this.#clock.now()));
+      return undefined;
+    }
     const action = notification.action ?? notables[0]?.action ?? 'failed';
     ledger.events.push(dsnRecord(message, notification, action, this.#clock.now()));
     return [notification];
   }
 
-  async #notifyOf(message: SpooledMessage, notables: readonly Notable[]): Promise<Notification | undefined> {
+  async #notifyOf(message: SpooledMessage, notables: readonly Notable[]): Promise<Notification | Suppressed | undefined> {
     let body = UNREADABLE;
     try {
       body = this.#due.body(message);

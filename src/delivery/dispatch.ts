@@ -1,6 +1,6 @@
 /** Sorts claimed mail into lanes, runs the transactions, and settles what came of them. */
 import type { Attempt } from '../mail/attempt.ts';
-import type { SpooledMessage, SpoolId } from '../mail/spooled.ts';
+import type { SpooledMessage, SpooledRecipient, SpoolId } from '../mail/spooled.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/logger.ts';
 import { enterAttempts, indexesOf, type Task, transactionOf } from './attempts.ts';
@@ -12,7 +12,7 @@ import { stopConnector } from './mass-refusal.ts';
 import { headerEdits, withEdits } from './outgoing-header.ts';
 import { Parking } from './parking.ts';
 import { isDue, isPending, type Part, plan, type Turn } from './plan.ts';
-import type { Authentication, Control, DeliverySettings, DueMail, Grace, Notifying, Routing } from './ports.ts';
+import type { Authentication, Control, DeliverySettings, DueMail, Grace, Hands, Notifying, Routing } from './ports.ts';
 import { retryDelay } from './retry-schedule.ts';
 import { SenderChecks } from './sender-checks.ts';
 import { enterStep } from './steps.ts';
@@ -25,6 +25,7 @@ export interface DispatchDeps {
   readonly control: Control;
   readonly grace?: Grace;
   readonly authentication?: Authentication;
+  readonly hands?: Hands;
   readonly transport: Transport;
   readonly clock: Clock;
   readonly log: Log;
@@ -54,6 +55,11 @@ const RECIPIENTS_PER_TRANSACTION = 100;
 /** Transactions at once; a lane that has none yet may go up to the hard bound, so that busy lanes leave room for it. */
 const SOFT_TRANSACTIONS = 500;
 const HARD_TRANSACTIONS = 2000;
+/**
+ * What a crash repeats is what was not durable yet: at most so many messages for each connection of a lane. 1 would be the
+ * least, and costs a tenth of the throughput: connections would idle while the store syncs.
+ */
+const UNDURABLE_PER_SLOT = 2;
 /** Settlements under way, beyond which nothing new is started: the store is the bottleneck then. */
 const MAX_SETTLING = 1000;
 /** Messages put off, or woken, before the event loop gets its turn. */
@@ -246,7 +252,7 @@ export class Dispatch {
   }
 
   #hasRoom(lane: Lane): boolean {
-    if (this.stopped || lane.active >= lane.slots) return false;
+    if (this.stopped || lane.active >= lane.slots || lane.active + lane.settling >= UNDURABLE_PER_SLOT * lane.slots) return false;
     if (!this.saturated && this.active < (lane.active === 0 ? HARD_TRANSACTIONS : SOFT_TRANSACTIONS)) return true;
     this.#blocked.add(lane);
     return false;
@@ -292,8 +298,9 @@ export class Dispatch {
 
   async #attempt(task: Task): Promise<void> {
     const { lane, message, parts } = task;
-    const { transport, due, clock, log } = this.#deps;
+    const { transport, due, hands, clock, log } = this.#deps;
     const started = clock.monotonic();
+    const grip = hands?.begin(gripOn(message, parts[0]?.recipient));
     let attempts: readonly Attempt[] = [];
     try {
       // the domain of this mail, not that of the first in this lane: after a reload its TLS may be another
@@ -317,11 +324,17 @@ export class Dispatch {
       lane.park(message.id);
       this.attend(lane);
     }
+    lane.settling += 1;
     const commit = this.commits.commit(message, ledger);
     this.advance(lane);
     const isSettled = await commit;
     this.running.delete(task);
-    if (isSettled) this.claims.finish(message.id, task.share, ledger.retryAt);
+    lane.settling -= 1;
+    if (isSettled) {
+      if (grip !== undefined) hands?.end(grip);
+      this.claims.finish(message.id, task.share, ledger.retryAt);
+    }
+    this.advance(lane);
     if (lane.parked.size > 0 && lane.down === undefined && !this.isClosed(lane)) void this.parking.wake(lane, BATCH);
     this.#ended();
   }
@@ -346,11 +359,15 @@ export class Dispatch {
 
   /** Makes durable what comes before any attempt (holds, refusals, copies), then looks at the message anew. */
   async #settleFirst(message: SpooledMessage, share: readonly number[] | undefined, steps: readonly Turn[]): Promise<void> {
+    const { hands } = this.#deps;
+    const first = steps[0];
+    const grip = hands?.begin(gripOn(message, first === undefined || first.kind === 'attempt' ? undefined : first.recipient));
     const ledger = openLedger();
     const at = this.moment();
     for (const step of steps) enterStep(ledger, message, step, at);
     if (this.#deps.due.held === undefined && steps.some((step) => step.kind === 'hold')) this.held.add(message.id);
     if (!(await this.commits.commit(message, ledger))) return;
+    if (grip !== undefined) hands?.end(grip);
     const copies = ledger.copies.map((copy) => copy.index);
     if (share !== undefined) {
       this.claims.share(message.id, copies);
@@ -373,6 +390,11 @@ export class Dispatch {
     }
     if (this.quiet) this.onQuiet?.();
   }
+}
+
+/** What is written down of an attempt: of several recipients in one transaction the first. */
+function gripOn({ id }: SpooledMessage, recipient: SpooledRecipient | undefined): Parameters<Hands['begin']>[0] {
+  return { id, index: recipient?.index ?? 0, tries: (recipient?.attempts ?? 0) + (recipient?.deferrals ?? 0) };
 }
 
 /** What a lane keeps of a task: most often just the id. */

@@ -83,6 +83,8 @@ export class Lane {
   readonly parked = new Set<SpoolId>();
   readonly refusals = new MassRefusal();
   active = 0;
+  /** Transactions that have ended, their outcomes not durable yet: a crash repeats them. */
+  settling = 0;
   /** Work on this lane that must not run twice at a time. */
   turningAway = false;
   /** Its connector is about to be paused (R18). */
@@ -117,7 +119,7 @@ export class Lane {
     return this.#down !== undefined && !this.#probing;
   }
   get idle(): boolean {
-    return this.active === 0 && this.waiting.length === 0 && this.parked.size === 0;
+    return this.active + this.settling === 0 && this.waiting.length === 0 && this.parked.size === 0;
   }
 
   /** Remembers a message to be woken when the hop is back. */

@@ -25,6 +25,7 @@ export interface ExchangeReport {
   readonly corrupt?: true;
 }
 
+const REPLY_CODE = /^[2-5]\d\d/;
 const RESET = 0;
 const MAIL = 1;
 const RCPT = 2;
@@ -89,8 +90,10 @@ export class MailExchange implements Exchange {
   }
 
   onReply(wire: string): void {
-    const kind = wire.charCodeAt(0) - 48;
-    if (kind < 2 || kind > 5 || (kind === 3 && this.#step !== DATA)) {
+    // RFC 5321 §4.2: three digits; a `2` and a half confirms nothing
+    const kind = REPLY_CODE.test(wire) ? wire.charCodeAt(0) - 48 : 0;
+    // RFC 5321 §4.3.2: DATA is taken with 354, and nothing else is; a 250 there answers something else
+    if (kind < 2 || (kind === 3 && (this.#step !== DATA || !wire.startsWith('354'))) || (kind === 2 && this.#step === DATA)) {
       this.#connection.abort({
         code: 'EPROTOCOL',
         message: `not an answer to ${WAITING_FOR[this.#step]}: ${wire.slice(0, 100)}`,
@@ -188,6 +191,8 @@ export class MailExchange implements Exchange {
       this.#finish();
       return;
     }
+    // a refusal there is understood: the peer has made up its mind
+    if (this.#connection.ahead < '4' && this.#isOutOfStep()) return;
     this.#next = 0;
     this.#step = BODY;
     const { body, stuffed } = this.#transaction;
@@ -315,7 +320,15 @@ export class MailExchange implements Exchange {
     });
   }
 
+  /** What was answered before it was asked would be taken for the answer to what is sent next: a 250 too many confirms a message that nobody has. */
+  #isOutOfStep(): boolean {
+    if (this.#connection.ahead === '') return false;
+    this.#connection.abort({ code: 'EPROTOCOL', message: 'more answers than commands' });
+    return true;
+  }
+
   #send(lines: string): void {
+    if (this.#isOutOfStep()) return;
     this.#connection.command(lines, this.#transaction.smtputf8 ? 'utf8' : 'latin1');
   }
 

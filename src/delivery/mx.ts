@@ -1,6 +1,6 @@
 /** Names into addresses: mail exchangers of a domain (RFC 5321 §5.1, RFC 7505) and addresses of a host. */
 import { lookup, Resolver } from 'node:dns/promises';
-import { isIP } from 'node:net';
+import { BlockList, isIP, isIPv6 } from 'node:net';
 import resolveIp from 'mx-connect/lib/resolve-ip.js';
 import resolveMx from 'mx-connect/lib/resolve-mx.js';
 import type { Outcome } from '../mail/attempt.ts';
@@ -24,6 +24,30 @@ export interface ResolverOptions {
   readonly random: () => number;
 }
 
+/**
+ * Exchangers that are looked up, the preferred ones: a domain may name a few thousand in one answer, and each costs two
+ * questions.
+ */
+const MOST_EXCHANGERS = 32;
+
+/** Addresses that are nobody's on the Internet, and lead to this very machine or beside it: whose MX names them, lies. */
+const NOWHERE = new BlockList();
+for (const [network, prefix] of [
+  ['0.0.0.0', 8], // Linux takes 0.0.0.0 for itself
+  ['169.254.0.0', 16], // link-local, where clouds keep secrets of a machine
+  ['224.0.0.0', 3], // multicast, reserved, broadcast
+] as const) {
+  NOWHERE.addSubnet(network, prefix);
+}
+for (const [network, prefix] of [
+  ['::', 128],
+  ['fe80::', 10],
+  ['ff00::', 8],
+] as const) {
+  NOWHERE.addSubnet(network, prefix, 'ipv6');
+}
+const isSomewhere = (address: string): boolean => !NOWHERE.check(address, isIPv6(address) ? 'ipv6' : 'ipv4');
+
 export class MailResolver {
   readonly #options: ResolverOptions;
   readonly #resolver = new Resolver({ timeout: 3_000, tries: 2 });
@@ -43,17 +67,21 @@ export class MailResolver {
         isIp: false,
         dnsOptions: {
           ignoreIPv6: family === 4,
-          resolveRecords: (name: string, type: string) => this.#records(name, type, family),
+          resolveRecords: async (name: string, type: string) => {
+            const records = await this.#records(name, type, family);
+            return type === 'A' || type === 'AAAA' ? (records as string[]).filter(isSomewhere) : records;
+          },
         },
       };
-      const { mx = [] } = await resolveIp(await resolveMx(delivery));
+      const named = await resolveMx(delivery); // by preference
+      const { mx = [] } = await resolveIp({ ...named, mx: named.mx?.slice(0, MOST_EXCHANGERS) ?? [] });
       entries = mx.map(({ exchange, priority, A, AAAA }) => ({
         exchange: exchange.toLowerCase(),
         priority,
         addresses: [...A, ...AAAA],
       }));
     } catch (error) {
-      return { outcome: dnsOutcome(domain, error as DnsError) };
+      return { outcome: dnsOutcome(domain, error as DnsError, family) };
     }
     const { isOurself } = this.#options;
     const ourselves = entries.filter(
@@ -133,11 +161,12 @@ interface DnsError extends Error {
   readonly temporary?: boolean;
 }
 
-function dnsOutcome(domain: string, error: DnsError): Outcome {
+function dnsOutcome(domain: string, error: DnsError, family: 4 | 6 | 'any'): Outcome {
   if (error.code === 'ENULLMX') return failed('5.1.10', `${domain} takes no mail: its MX is null (RFC 7505)`, 556);
   if (error.temporary === true) return deferred('4.4.3', `DNS of ${domain} failed for now (${error.code ?? 'EDNS'})`);
   if (error.code === 'ENOTFOUND' && error.message.startsWith('Failed to resolve')) {
-    return failed('5.4.4', `no mail exchanger of ${domain} has an address`);
+    const which = family === 'any' ? 'an address' : `an IPv${family} address`;
+    return failed('5.4.4', `no mail exchanger of ${domain} has ${which} on the Internet`);
   }
   if (error.code === 'ENOTFOUND') return failed('5.1.2', `the domain ${domain} has neither MX nor address`);
   return failed('5.4.4', `mail for ${domain} cannot be routed: ${error.message.slice(0, 200)}`);

@@ -23,7 +23,12 @@ export function ourselves(
   const all = listening?.some(({ address }) => WILDCARDS.has(address)) ?? false;
   const own = new Set(listening === undefined ? machine.filter((a) => !isLoopback(a)) : listening.map(({ address }) => address));
   if (all) for (const address of machine) own.add(address);
-  return (name, address) => names.has(name) || (address !== undefined && own.has(address));
+  return (name, address) => {
+    if (names.has(name) || address === undefined) return names.has(name);
+    const plain = address.replace(/^::ffff:(?=\d+\.)/i, '');
+    // a listener on all addresses is reached by each of 127.0.0.0/8
+    return own.has(plain) || (all && isLoopback(plain));
+  };
 }
 
 const isLoopback = (address: string): boolean => address.startsWith('127.') || address === '::1';

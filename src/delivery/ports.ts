@@ -46,7 +46,24 @@ export interface Notable {
 
 export interface Notifying {
   /** The DSN to send for these outcomes, or `undefined` where none is owed (null sender, NOTIFY, copies). */
-  notify(message: SpooledMessage, body: SpooledBody, notables: readonly Notable[]): Promise<Notification | undefined>;
+  notify(
+    message: SpooledMessage,
+    body: SpooledBody,
+    notables: readonly Notable[],
+  ): Promise<Notification | Suppressed | undefined>;
+}
+
+/** A DSN that was owed and is not sent; its record says why. */
+export interface Suppressed {
+  readonly suppressed: string;
+  readonly action: Notable['action'];
+}
+
+/** Where attempts are written down, so that a message over which the process dies is found. Neither call fails. */
+export interface Hands {
+  begin(grip: { readonly id: SpoolId; readonly index: number; readonly tries: number }): number;
+  /** Once the outcome is durable. */
+  end(slot: number): void;
 }
 
 export interface Control {

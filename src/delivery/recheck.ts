@@ -10,7 +10,10 @@ const BATCH = 200;
 
 const breath = () => new Promise((resolve) => setImmediate(resolve));
 
-/** Releases every recipient that routing no longer holds. What an operator holds only an operator releases. */
+/** Whose holds only an operator ends: his own, and those of what brought the relay down. */
+const HELD_FOR_A_PERSON = new Set(['operator', 'crash']);
+
+/** Releases every recipient that routing no longer holds. What waits for an operator only an operator releases. */
 export async function recheckHeld(
   dispatch: Dispatch,
   deps: { readonly due: DueMail; readonly routing: Routing; readonly clock: Clock },
@@ -26,7 +29,7 @@ export async function recheckHeld(
     if (message === undefined) continue;
     const ledger = openLedger();
     for (const recipient of held) {
-      if (recipient.heldBy === 'operator') continue;
+      if (HELD_FOR_A_PERSON.has(recipient.heldBy ?? '')) continue;
       const decision = routing.decide(message, recipient);
       if (decision.kind !== 'hold') enterRelease(ledger, message, recipient, decision, clock.now());
     }

@@ -4,6 +4,7 @@ import { formatReversePath } from '../mail/envelope.ts';
 import type { EventName, EventRecord } from '../mail/event.ts';
 import type { SmtpReply } from '../mail/reply.ts';
 import type { Notification, SpooledMessage, SpooledRecipient } from '../mail/spooled.ts';
+import type { Suppressed } from './ports.ts';
 
 type Draft = { -readonly [Key in keyof EventRecord]: EventRecord[Key] };
 
@@ -65,6 +66,21 @@ export function recordOf(
   if (attempt?.bodySha256 !== undefined) record['body-sha256'] = attempt.bodySha256;
   if (attempt !== undefined) record.tls = attempt.tls;
   return record;
+}
+
+/** The record of a notification that was owed and is not sent. What it would have told stands in the FAIL records beside it. */
+export function suppressedRecord(about: SpooledMessage, { suppressed, action }: Suppressed, now: number): EventRecord {
+  const sender = formatReversePath(about.sender);
+  return {
+    time: new Date(now).toISOString(),
+    event: 'DSN',
+    'spool-id': about.id,
+    sender: '',
+    recipient: sender,
+    reason: suppressed,
+    action,
+    'related-spool-id': about.id,
+  };
 }
 
 /** The record of a notification that is born with a settlement. */

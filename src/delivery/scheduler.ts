@@ -9,7 +9,7 @@ import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/logger.ts';
 import { Dispatch } from './dispatch.ts';
 import type { Lane, Sighting } from './lanes.ts';
-import type { Authentication, Control, DeliverySettings, DueMail, Grace, Notifying, Routing } from './ports.ts';
+import type { Authentication, Control, DeliverySettings, DueMail, Grace, Hands, Notifying, Routing } from './ports.ts';
 import { recheckHeld, recheckParked } from './recheck.ts';
 import type { Transport } from './transaction.ts';
 
@@ -22,6 +22,8 @@ export interface SchedulerDeps {
   readonly grace?: Grace;
   /** Absent: mail is what it says it is. */
   readonly authentication?: Authentication;
+  /** Absent: nobody asks what was under way when the process died. */
+  readonly hands?: Hands;
   readonly transport: Transport;
   readonly clock: Clock;
   readonly log: Log;

@@ -28,6 +28,7 @@ export interface NodemailerInternals {
   _onError(error: Error & { code?: string }, code: string, reply: string | false, command: string): void;
   _destroy(): void;
   _sendCommand(command: string): void;
+  _actionEHLO(reply: string): void;
   _actionSTARTTLS(reply: string): void;
   _upgradeConnection(done: (error: Error | null, secured?: boolean) => void): void;
 }
@@ -106,6 +107,8 @@ export class SmtpConnection extends Base implements Waiting {
   /** A transaction was left open in the peer: RSET comes before the next MAIL. */
   needsReset = false;
   lost: ConnectionLost | undefined;
+  /** Behind the reply at hand has come more already: how that begins, empty where nothing has. A 421 may come at any time. */
+  ahead = '';
 
   pipelining = false;
   dsn = false;
@@ -194,6 +197,7 @@ export class SmtpConnection extends Base implements Waiting {
   /** From here to `end` replies go to this exchange. */
   begin(exchange: Exchange): void {
     this.#unread = '';
+    this.ahead = '';
     this.#exchange = exchange;
   }
 
@@ -254,6 +258,7 @@ export class SmtpConnection extends Base implements Waiting {
       const whole = text.slice(reply, text.charCodeAt(end - 1) === CR ? end - 1 : end);
       line = reply = end + 1;
       if (whole === '') continue;
+      this.ahead = text.startsWith('421', line) ? '' : text.charAt(line);
       this.#exchange?.onReply(whole);
       if (this.#exchange === undefined) break;
     }
@@ -305,6 +310,13 @@ export class SmtpConnection extends Base implements Waiting {
     }
     this.#protocol?.sent(command);
     super._sendCommand(command);
+  }
+
+  override _actionEHLO(reply: string): void {
+    // RFC 5321 §3.2: HELO is for those who do not know EHLO (5yz). Where it is put off, or answered with nonsense, HELO
+    // would cost the extensions of this session, and 8-bit mail would fail for a moment's sake.
+    if (/^[25]/.test(reply)) super._actionEHLO(reply);
+    else this._onError(new Error('EHLO not answered'), 'EPROTOCOL', reply, 'EHLO');
   }
 
   override _actionSTARTTLS(reply: string): void {

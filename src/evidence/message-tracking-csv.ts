@@ -111,7 +111,7 @@ function rowOf(group: readonly EventRecord[]): string {
     'sender-address': record.sender,
     'return-path': record.sender === '' ? '<>' : record.sender,
     directionality: record.peer === undefined ? '' : record.peer === 'on-premises' ? 'Originating' : 'Incoming',
-    'original-client-ip': inbound ? record.client?.address : undefined,
+    'original-client-ip': inbound ? (record['original-client-ip'] ?? record.client?.address) : undefined,
     'custom-data': customDataOf(record),
     'schema-version': '1',
   } as Partial<Record<Field, string>>;

@@ -55,7 +55,10 @@ function storyOf(records: readonly EventRecord[]): string[] {
   const { client } = first;
   if (client !== undefined) {
     const name = client.name === undefined || client.name === client.address ? '' : `${client.name} `;
-    lines.push(`  client  ${name}[${client.address}]${first.peer === undefined ? '' : ` (${first.peer})`}`);
+    const via = client.via === undefined ? '' : ` by [${client.via}]`;
+    lines.push(`  client  ${name}[${client.address}]${via}${first.peer === undefined ? '' : ` (${first.peer})`}`);
+    const behind = first['original-client-ip'];
+    if (behind !== undefined) lines.push(`          behind it [${behind}], by its Received fields`);
     if (first.tls !== undefined) lines.push(`          ${tlsOf(first.tls)}`);
   }
   const { received = [] } = first;
@@ -119,6 +122,7 @@ function detailsOf(record: EventRecord, came: string | undefined): string[] {
       break;
     case 'DSN':
       lines.push(
+        record.reason ?? '',
         `tells that it ${record.action === undefined ? 'changed' : `was ${record.action}`}: message ${record['related-spool-id'] ?? 'unknown'}`,
       );
       break;

@@ -18,7 +18,10 @@ export interface EventRecord {
   readonly recipient?: string;
   readonly 'original-recipient'?: string;
   readonly peer?: string;
-  readonly client?: { readonly address: string; readonly name?: string };
+  /** `via`: the load balancer (PROXY header) or the filter (XCLIENT) that told us of it. */
+  readonly client?: { readonly address: string; readonly name?: string; readonly via?: string };
+  /** The client behind a filter, by the filter's Received fields. */
+  readonly 'original-client-ip'?: string;
   readonly route?: string;
   readonly connector?: string;
   readonly reason?: string;

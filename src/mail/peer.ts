@@ -10,4 +10,8 @@ export interface Client {
   readonly address: string;
   /** The name it gave in HELO or EHLO; absent before. */
   readonly helo?: string;
+  /** Who told us of this client: a load balancer by a PROXY header, or a filter by XCLIENT; an IP address. */
+  readonly via?: string;
+  /** The name its address leads to, as a filter looked it up (XCLIENT). */
+  readonly reverseName?: string;
 }

@@ -16,6 +16,8 @@ export interface Origin {
   readonly address?: string;
   readonly name?: string;
   readonly sessionId?: string;
+  /** The client behind a filter, by the filter's own Received fields: for checks of the sender; it grants nothing. */
+  readonly originalAddress?: string;
   /** How many Received fields in the header name one of our relay-names (G8; C1's second proof). */
   readonly ownHops: number;
   /** The header carries the tenant proof of `cloud.tenant` (C1). */
@@ -62,7 +64,7 @@ export interface SpooledRecipient {
   readonly lastConnector?: string;
   /** The route of the last attempt, so that a change can be recorded (REDIRECT). */
   readonly lastRoute?: string;
-  /** Who holds it and why, in state `held`: `operator`, `rule: ...`, `directory: ...`. */
+  /** Who holds it and why, in state `held`: `operator`, `crash`, `rule: ...`, `directory: ...`. */
   readonly heldBy?: string;
   /** Held milliseconds so far, which do not count towards expiry (C9), and since when it is held now. */
   readonly heldFor?: number;

@@ -1,5 +1,16 @@
 /** Files and directories whose survival of a power cut is promised: thin wrappers over fsync. */
-import { closeSync, fdatasyncSync, fsync, fsyncSync, mkdirSync, open, openSync, renameSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fchmodSync,
+  fdatasyncSync,
+  fsync,
+  fsyncSync,
+  mkdirSync,
+  open,
+  openSync,
+  renameSync,
+  writeSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 
 /**
@@ -33,6 +44,7 @@ export function replaceFile(path: string, content: string | Buffer, mode = 0o600
   const draft = `${path}.new`;
   const fd = openSync(draft, 'w', mode);
   try {
+    fchmodSync(fd, mode); // what is meant, whatever the umask and an old draft say
     const bytes = typeof content === 'string' ? Buffer.from(content) : content;
     for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
     fdatasyncSync(fd);

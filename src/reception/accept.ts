@@ -4,7 +4,9 @@ import { BodyDigest } from '../mail/body-digest.ts';
 import { reply, type SmtpReply } from '../mail/reply.ts';
 import type { NewMessage, SpoolId } from '../mail/spooled.ts';
 import { HeaderScan, type HeaderScanSettings } from './header-scan.ts';
+import { originalClient } from './original-client.ts';
 import { claimsOf } from './own-domains.ts';
+import type { NetworkSet } from './peers.ts';
 import type { BodyDraft } from './ports.ts';
 import { receiveRecords, type SessionFacts } from './records.ts';
 import type { Transaction } from './transaction.ts';
@@ -47,6 +49,8 @@ export class IncomingMessage {
   private ascii = true;
   private dropped = false;
   private storeFailed = false;
+  /** Networks of the filters that it came by, where its client is looked for behind them. */
+  private gateways: NetworkSet | undefined;
 
   /** `trace` is our Received field; `limit` the largest message that any of the recipients' ways takes (C14). */
   constructor(id: SpoolId, draft: BodyDraft, settings: MessageSettings, trace: string, limit: number) {
@@ -141,6 +145,12 @@ export class IncomingMessage {
     return undefined;
   }
 
+  /** The message comes from a filter, whose Received fields tell the client behind it. */
+  lookBehind(gateways: NetworkSet): void {
+    this.gateways = gateways;
+    this.scan.hops = [];
+  }
+
   get messageId(): string | undefined {
     return this.scan.messageId;
   }
@@ -156,6 +166,7 @@ export class IncomingMessage {
     const isOurs = client.peer === 'on-premises' || (client.peer === 'cloud' && scan.tenantProof);
     const removedFields = isOurs || scan.reserved.size === 0 ? undefined : [...scan.reserved];
     const claims = isOurs ? undefined : claimsOf(this.settings.watched, transaction.sender, scan);
+    const behind = this.gateways === undefined ? undefined : originalClient(scan.hops ?? [], this.gateways);
     const message: NewMessage = {
       id: this.id,
       receivedAt: now,
@@ -164,7 +175,8 @@ export class IncomingMessage {
         recipients: transaction.admitted.map((one) => one.recipient),
         ...(transaction.ret === undefined ? undefined : { ret: transaction.ret }),
         ...(transaction.envid === undefined ? undefined : { envid: transaction.envid }),
-        eightBit: transaction.eightBit || !this.ascii,
+        // Counted, not believed: many declare BODY=8BITMIME whatever they send, and a hop without it takes what has none
+        eightBit: !this.ascii,
         smtputf8: false,
       },
       origin: {
@@ -172,6 +184,7 @@ export class IncomingMessage {
         address: client.address,
         ...(client.helo === undefined ? undefined : { name: client.helo }),
         sessionId: session.sessionId,
+        ...(behind === undefined ? undefined : { originalAddress: behind }),
         ownHops: scan.ownHops,
         tenantProof: scan.tenantProof,
         ...(claims !== undefined && { claims }),

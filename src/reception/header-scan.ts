@@ -30,6 +30,9 @@ export interface HeaderScanSettings {
   readonly watched?: OwnDomains | undefined;
 }
 
+/** Received fields that are kept: filters pass a message on among themselves a few times, not more. */
+const HOPS_KEPT = 8;
+
 /** Takes the chunks of one message in wire form, until `done`. */
 export class HeaderScan {
   done = false;
@@ -48,6 +51,8 @@ export class HeaderScan {
   readonly authors = new Set<string>();
   /** A From field, or the header, was too long to be read whole. */
   authorsUnknown = false;
+  /** Set to an empty list: the topmost Received fields are kept here, unfolded. */
+  hops: string[] | undefined;
 
   private readonly settings: HeaderScanSettings;
   private readonly proofs = new Map<string, boolean>();
@@ -134,6 +139,7 @@ export class HeaderScan {
     if (name === 'received') {
       this.received += 1;
       this.claim(field);
+      if (this.hops !== undefined && this.hops.length < HOPS_KEPT) this.hops.push(field);
       if (namesBy(field, this.settings.relayNames)) this.ownHops += 1;
     } else if (name === 'message-id') {
       if (this.messageId === undefined) {

@@ -4,10 +4,12 @@ import type { EventRecord } from '../mail/event.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/logger.ts';
 import type { MessageSettings } from './accept.ts';
-import type { ConnectionLimits } from './connection-limits.ts';
+import type { BlockLists } from './block-lists.ts';
+import type { Bite, Gate } from './gate.ts';
 import { OwnDomains } from './own-domains.ts';
-import { Peers } from './peers.ts';
+import { NetworkSet, Peers } from './peers.ts';
 import type { EventSink, ReceptionSettings, RecipientAdmission, Spooling } from './ports.ts';
+import type { SessionFacts } from './records.ts';
 import type { Session } from './session.ts';
 
 /** The settings as the sessions use them. */
@@ -20,6 +22,9 @@ export interface ReadySettings extends MessageSettings {
   readonly ehloInClear: string;
   readonly ehloInTls: string;
   readonly peers: Peers;
+  readonly originalClient: 'received' | 'xclient' | undefined;
+  /** Networks of the filters in front of us. */
+  readonly gateways: NetworkSet;
   /** Octets, the largest limit of any route (C14). */
   readonly messageSize: number;
   readonly recipients: number;
@@ -40,6 +45,8 @@ export function makeReady(settings: ReceptionSettings): ReadySettings {
       'ENHANCEDSTATUSCODES',
       '8BITMIME',
       'DSN',
+      'CHUNKING',
+      `LIMITS RCPTMAX=${settings.recipients}`, // RFC 9422
     ]
       .map((line, i, all) => `250${i === all.length - 1 ? ' ' : '-'}${line}`)
       .join('\r\n');
@@ -51,6 +58,8 @@ export function makeReady(settings: ReceptionSettings): ReadySettings {
     ehloInClear: ehlo(false),
     ehloInTls: ehlo(true),
     peers: new Peers(settings.peers),
+    originalClient: settings.originalClient,
+    gateways: new NetworkSet(settings.peers.filter(({ peer }) => peer === 'gateway').flatMap(({ networks }) => networks)),
     relayNames: settings.relayNames.map((name) => name.toLowerCase()),
     tenantHeaders: new Map(Object.entries(settings.tenantHeaders).map(([name, value]) => [name.toLowerCase(), value])),
     bareLineEnds: settings.bareLineEnds,
@@ -71,11 +80,13 @@ export interface Deadlines {
   readonly handler: number;
   /** Between the last word of an idle session and its 421, at shutdown. */
   readonly goodbye: number;
-  /** The least rate of a message, so that a byte a minute does not hold a session for ever. */
-  readonly octetsPerSecond: number;
+  /** For a PROXY header; 5 s where nothing is said. */
+  readonly proxyHeader?: number;
+  /** The rate of a message is measured over so long: a byte a minute holds a session no longer than that. */
+  readonly rateWindow: number;
 }
 
-export const DEADLINES: Deadlines = { handshake: 30_000, handler: 120_000, goodbye: 500, octetsPerSecond: 500 };
+export const DEADLINES: Deadlines = { handshake: 30_000, handler: 120_000, goodbye: 500, rateWindow: 60_000 };
 
 export interface House {
   settings: ReadySettings;
@@ -85,12 +96,17 @@ export interface House {
   readonly events: EventSink;
   readonly log: Log;
   readonly clock: Clock;
-  readonly limits: ConnectionLimits;
+  readonly gate: Gate;
+  readonly blockLists: BlockLists;
   /** The clock's monotonic time at the last sweep: near enough for deadlines, and free. */
   now: number;
   draining: boolean;
   accepted: number;
   rejected: number;
   record(event: EventRecord): void;
+  /** The record of a limit that was met. */
+  tell(bite: Bite, session: SessionFacts): void;
+  /** A PROXY header came from where none is expected. */
+  strayHeader(address: string): void;
   left(session: Session): void;
 }

@@ -11,6 +11,16 @@ export function plainAddress(address: string): string {
   return zone < 0 ? address : address.slice(0, zone);
 }
 
+/** The eight groups of a plain IPv6 address, with the zeros that `::` stands for. */
+export function ipv6Groups(address: string): string[] {
+  const [head = '', tail] = address.split('::');
+  const groups = head === '' ? [] : head.split(':');
+  if (tail === undefined) return groups;
+  const right = tail === '' ? [] : tail.split(':');
+  while (groups.length + right.length < 8) groups.push('0');
+  return [...groups, ...right];
+}
+
 /** A set of CIDR networks, for look-ups on every connection: one per prefix length that occurs. */
 export class NetworkSet {
   private readonly v4: { readonly mask: number; readonly networks: Set<number> }[] = [];
@@ -94,6 +104,14 @@ export class Peers {
       } else if (byNetwork && byName) return rule.peer;
     }
     return 'external';
+  }
+
+  /** Whether a certificate could yet make a client one of this class. */
+  mayShowItself(peer: PeerClass, address: string): boolean {
+    return this.rules.some(
+      ({ rule, networks, names }) =>
+        rule.peer === peer && names.length > 0 && (rule.match === 'any' || rule.networks.length === 0 || networks.has(address)),
+    );
   }
 }
 

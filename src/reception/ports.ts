@@ -1,4 +1,5 @@
 /** What reception needs from the rest of the relay. */
+import type { Server } from 'node:net';
 import type { Mailbox } from '../mail/address.ts';
 import type { ReversePath } from '../mail/envelope.ts';
 import type { EventRecord } from '../mail/event.ts';
@@ -61,6 +62,12 @@ export interface EventSink {
   record(event: EventRecord): void;
 }
 
+/** Listening sockets that were opened before, with rights that are gone by now. */
+export interface OpenedSockets {
+  /** Lets `server` listen on the one of this address; false where there is none. */
+  handOver(at: { readonly address: string; readonly port: number }, server: Server, backlog: number): boolean;
+}
+
 /** Who a client is by its address and certificate. */
 export interface PeerRule {
   readonly peer: PeerClass;
@@ -74,6 +81,12 @@ export interface ListenerSettings {
   readonly address: string;
   readonly port: number;
   readonly tls: 'starttls' | 'implicit';
+  /** Networks (CIDR) of load balancers, which send a PROXY header first; nobody else may. */
+  readonly proxies?: readonly string[];
+  /** It takes mail from on-premises peers alone, in TLS but from the networks `withoutTls`. */
+  readonly submission?: { readonly withoutTls: readonly string[] };
+  /** PEM: who vouches for client certificates here, instead of the public authorities. */
+  readonly clientCaFile?: string;
 }
 
 export interface ReceptionSettings {
@@ -83,6 +96,8 @@ export interface ReceptionSettings {
   readonly listeners: readonly ListenerSettings[];
   readonly tls: { readonly certificate: string; readonly key: string; readonly profile: TlsProfile };
   readonly peers: readonly PeerRule[];
+  /** Where the address of the client behind a peer `gateway` is found; absent: nowhere. */
+  readonly originalClient?: 'received' | 'xclient';
   /** What proves that cloud mail is of our own tenant: header names and their values (C1). */
   readonly tenantHeaders: Readonly<Record<string, string>>;
   /** Bare CR, bare LF and NUL in DATA (P2). */
@@ -96,10 +111,62 @@ export interface ReceptionSettings {
   /** Advertised SIZE, octets: the largest limit of any route (C14). */
   readonly messageSize: number;
   readonly recipients: number;
-  readonly connections: number;
-  readonly connectionsPerClient: number;
   /** Milliseconds. */
   readonly sessionIdle: number;
+  readonly limits: LimitSettings;
+  readonly blockLists: BlockListSettings;
+}
+
+export type LimitMode = 'enforce' | 'monitor' | 'off';
+
+export interface LimitSetting {
+  /** What passes; milliseconds for times. Without meaning in mode `off`. */
+  readonly most: number;
+  readonly mode: LimitMode;
+}
+
+/** In a minute. */
+export interface RateSettings {
+  readonly connects: LimitSetting;
+  readonly messages: LimitSetting;
+  readonly recipients: LimitSetting;
+  readonly unknown: LimitSetting;
+}
+
+/** The limits of admission; whom they bind stands in gate.ts. */
+export interface LimitSettings {
+  readonly connections: LimitSetting;
+  /** Percent of `connections` that are for listed peers alone. */
+  readonly peerReserve: number;
+  readonly connectionsPerClient: LimitSetting;
+  readonly connectionsPerNetwork: LimitSetting;
+  readonly perClient: RateSettings;
+  readonly perNetwork: RateSettings;
+  /** In one session. */
+  readonly errors: LimitSetting;
+  readonly idleCommands: LimitSetting;
+  readonly session: LimitSetting;
+  readonly transaction: LimitSetting;
+  /** The least rate of a message. */
+  readonly octetsPerSecond: LimitSetting;
+  readonly greetingDelay: LimitSetting;
+  readonly earlyTalkers: LimitMode;
+  /** Whether clients on this machine itself have rates and a record as all others. */
+  readonly ownMachine: 'bound' | 'free';
   /** CIDR networks that no admission limit binds. */
   readonly exempt: readonly string[];
+}
+
+export interface BlockList {
+  /** `zen.example.org`. */
+  readonly zone: string;
+  /** The addresses that mean listed; empty: any under 127.0.0.0/8 but 127.255.255.0/24, where lists report our own mistakes. */
+  readonly answers: readonly string[];
+  readonly mode: LimitMode;
+}
+
+export interface BlockListSettings {
+  readonly lists: readonly BlockList[];
+  /** DNS servers, `host:port`; empty: the system's. */
+  readonly servers: readonly string[];
 }

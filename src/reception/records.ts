@@ -46,6 +46,8 @@ export function receiveRecords(
     record.size = message.size;
     if (message.bodySha256 !== undefined) record['body-sha256'] = message.bodySha256;
     if (message.removedFields !== undefined) record['removed-fields'] = message.removedFields;
+    const behind = message.origin.originalAddress;
+    if (behind !== undefined) record['original-client-ip'] = behind;
     if (notes.longestLine !== undefined) record['longest-line'] = notes.longestLine;
     // the same for all: said once
     if (notes.received !== undefined && i === 0) record.received = notes.received;
@@ -62,6 +64,8 @@ export interface Refusal {
   readonly admission?: Admission;
   readonly messageId?: string;
   readonly size?: number;
+  /** Where no decision about a recipient tells it. */
+  readonly reason?: string;
 }
 
 export function rejectRecord(session: SessionFacts, now: number, refusal: Refusal): EventRecord {
@@ -71,6 +75,7 @@ export function rejectRecord(session: SessionFacts, now: number, refusal: Refusa
   if (sender !== undefined) record.sender = typeof sender === 'string' ? sender : formatReversePath(sender);
   if (refusal.recipient !== undefined) record.recipient = refusal.recipient;
   if (refusal.admission !== undefined) decided(record, refusal.admission, undefined);
+  if (refusal.reason !== undefined) record.reason = refusal.reason;
   record.reply = refusal.reply;
   if (refusal.size !== undefined) record.size = refusal.size;
   record.tls = session.tls;
@@ -98,8 +103,13 @@ function start(time: string, event: 'RECEIVE' | 'REJECT', session: SessionFacts)
     event,
     'session-id': session.sessionId,
     peer: client.peer,
-    client: client.helo === undefined ? { address: client.address } : { address: client.address, name: client.helo },
+    client: clientFacts(client),
   };
+}
+
+function clientFacts({ address, helo, via }: Client): NonNullable<EventRecord['client']> {
+  if (via !== undefined) return helo === undefined ? { address, via } : { address, name: helo, via };
+  return helo === undefined ? { address } : { address, name: helo };
 }
 
 function decided(record: Draft, admission: Admission, note: string | undefined): void {

@@ -21,18 +21,25 @@ export const HELLO_FIRST = '503 5.5.1 Send EHLO first';
 export const NESTED_MAIL = '503 5.5.1 Nested MAIL command';
 export const MAIL_FIRST = '503 5.5.1 Need MAIL command';
 export const RCPT_FIRST = '503 5.5.1 No valid recipients';
+export const CHUNKS_GO_ON = '503 5.5.1 The message has begun with BDAT: more chunks, or RSET';
+export const XCLIENT_IN_MAIL = '503 5.5.1 XCLIENT in the middle of a transaction';
+export const XCLIENT_SYNTAX = '501 5.5.4 Syntax: XCLIENT attribute=value ..., as EHLO names them';
 export const TLS_ALREADY = '503 5.5.1 TLS is active already';
 
 export const TOO_MANY_RECIPIENTS = reply(452, '4.5.3', 'Too many recipients');
 export const INTERNAL_ERROR = reply(451, '4.3.0', 'Temporary local problem, try again later');
 
 export const IDLE = '421 4.4.2 Idle too long, closing connection';
-export const TOO_SLOW = '421 4.4.2 Message comes too slowly, closing connection';
 export const SHUTTING_DOWN = '421 4.3.2 Service shutting down, try again later';
 export const OUT_OF_SERVICE = '421 4.3.0 Temporary local problem, closing connection';
-export const TOO_MANY_ERRORS = '421 4.7.0 Too many errors, closing connection';
+export const NOT_A_PROXY = '421 4.7.0 PROXY header from an address that is not listed for it, closing connection';
 export const NOT_HTTP = '421 4.7.0 This is not HTTP, closing connection';
+// what follows may be a message: to read on would be to take its lines for commands
+export const BDAT_SYNTAX = '501 5.5.4 Syntax: BDAT octets [LAST]; closing connection';
 export const ENDLESS_MESSAGE = '421 4.3.0 Message far exceeds the maximum size, closing connection';
+
+/** RFC 3030 §2: a chunk that is not the last was taken. */
+export const chunkTaken = (octets: number): string => `250 2.0.0 ${octets} octets received`;
 
 /** A reply's text may come from another server (call-forward): it stays one line of ASCII, and a short one. */
 export function oneLine(text: string): string {

@@ -4,14 +4,27 @@ import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import type { AddressInfo, Socket } from 'node:net';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
-import { formatReply } from '../mail/reply.ts';
+import { formatReply, type SmtpReply } from '../mail/reply.ts';
 import type { TlsProfile } from '../mail/route.ts';
 import type { Clock } from '../platform/clock.ts';
 import { ulid } from '../platform/ids.ts';
 import type { Log } from '../platform/logger.ts';
-import { ConnectionLimits } from './connection-limits.ts';
+import { BlockLists, behindBlockLists, type ListCounts } from './block-lists.ts';
+import { clientOf, type Entrance } from './entrance.ts';
+import { type Bite, type Bitten, Gate } from './gate.ts';
 import { DEADLINES, type Deadlines, type House, makeReady } from './house.ts';
-import type { EventSink, ListenerSettings, ProtocolLogging, ReceptionSettings, RecipientAdmission, Spooling } from './ports.ts';
+import type {
+  EventSink,
+  ListenerSettings,
+  OpenedSockets,
+  ProtocolLogging,
+  ReceptionSettings,
+  RecipientAdmission,
+  Spooling,
+} from './ports.ts';
+import { ProxyComplaints } from './proxy-entrance.ts';
+import { IN_CLEAR, rejectRecord, type SessionFacts } from './records.ts';
+import { RefusedSockets } from './refused.ts';
 import { Session } from './session.ts';
 import { type ConnectionOpener, LeanServer } from './smtp-overrides.ts';
 
@@ -23,6 +36,7 @@ export interface ReceptionPorts {
   readonly protocolLog?: ProtocolLogging;
   readonly log: Log;
   readonly clock: Clock;
+  readonly sockets?: OpenedSockets;
 }
 
 export interface ReceptionStats {
@@ -33,6 +47,11 @@ export interface ReceptionStats {
   readonly rejected: number;
   /** No new connections, no new transactions. */
   readonly draining: boolean;
+  /** How often each limit was met; clients and networks in memory. */
+  readonly limits: ReadonlyMap<string, Readonly<Bitten>>;
+  readonly remembered: number;
+  /** Per zone of a block list. */
+  readonly blockLists: ReadonlyMap<string, Readonly<ListCounts>>;
 }
 
 export interface Reception extends AsyncDisposable {
@@ -47,8 +66,10 @@ export interface Reception extends AsyncDisposable {
   stats(): ReceptionStats;
 }
 
-const REFUSED_LINGER = 5_000; // for the 421 to be read by a client that was never let in
+const TIMES = ['session', 'transaction', 'greetingDelay'] as const;
+const BACKLOG = 1024;
 const LAST_WORDS = 1_000; // for the 421 to be read at shutdown
+const PROXY_HEADER = 5_000;
 
 /** Listens. Rejects where an address cannot be had, or certificate and key cannot be read or do not fit. */
 export async function startReception(
@@ -64,10 +85,13 @@ export async function startReception(
 class Listeners implements Reception, ConnectionOpener {
   private settings: ReceptionSettings;
   private readonly house: House;
+  private readonly sockets: OpenedSockets | undefined;
   private readonly sessions = new Set<Session>();
   private readonly servers: LeanServer[] = [];
   private readonly idPrefix: string;
   private readonly protocolLog: ProtocolLogging | undefined;
+  private readonly refused = new RefusedSockets();
+  private readonly complaints: ProxyComplaints;
   private ids = 0;
   private sweep: NodeJS.Timeout | undefined;
   private stopped: Promise<void> | undefined;
@@ -76,12 +100,17 @@ class Listeners implements Reception, ConnectionOpener {
   constructor(settings: ReceptionSettings, ports: ReceptionPorts, deadlines: Deadlines) {
     this.settings = settings;
     this.protocolLog = ports.protocolLog;
+    this.sockets = ports.sockets;
     this.idPrefix = `${ulid(ports.clock.now()).slice(0, 16)}-`;
+    this.complaints = new ProxyComplaints(ports.log, () => ports.clock.monotonic());
+    const blockLists = new BlockLists(settings.blockLists, ports.log, () => ports.clock.monotonic());
     this.house = {
       settings: makeReady(settings),
       deadlines,
       ...ports,
-      limits: new ConnectionLimits(settings),
+      admission: behindBlockLists(blockLists, ports.admission),
+      gate: new Gate(settings.limits),
+      blockLists,
       now: ports.clock.monotonic(),
       draining: false,
       accepted: 0,
@@ -90,19 +119,22 @@ class Listeners implements Reception, ConnectionOpener {
         this.house.rejected += 1;
         ports.events.record(event);
       },
+      tell: (bite, session) => this.tell(bite, session),
+      strayHeader: (address) => this.complaints.note(address, 'the address is not under proxy-protocol of this listener'),
       left: (session) => {
         this.sessions.delete(session);
         // with implicit TLS the socket was counted before there was a session
-        if (!(session._server as LeanServer).implicitTls) this.house.limits.leave(session.client.address);
+        if (!(session._server as LeanServer).implicitTls) this.house.gate.leave(session.from.address);
         if (this.sessions.size === 0) this.allLeft?.();
       },
     };
   }
 
   async listen(): Promise<void> {
-    const tls = await tlsOptions(this.settings.tls);
     try {
-      for (const listener of this.settings.listeners) this.servers.push(await this.openListener(listener, tls));
+      for (const listener of this.settings.listeners) {
+        this.servers.push(await this.openListener(listener, await tlsOptions(this.settings.tls, listener.clientCaFile)));
+      }
     } catch (error) {
       for (const server of this.servers) server.server.close();
       throw error;
@@ -129,7 +161,8 @@ class Listeners implements Reception, ConnectionOpener {
       this,
     );
     const listening = once(server.server, 'listening'); // rejects on 'error'
-    server.listen({ host: at.address, port: at.port, backlog: 1024 });
+    if (this.sockets?.handOver(at, server.server, BACKLOG) !== true)
+      server.listen({ host: at.address, port: at.port, backlog: BACKLOG });
     await listening;
     server.port = (server.server.address() as AddressInfo).port;
     return server;
@@ -144,20 +177,23 @@ class Listeners implements Reception, ConnectionOpener {
   }
 
   async reloadCertificate(): Promise<void> {
-    const tls = await tlsOptions(this.settings.tls);
-    for (const server of this.servers) server.updateSecureContext(tls);
+    const { tls, listeners } = this.settings;
+    const options = await Promise.all(this.servers.map((_, i) => tlsOptions(tls, listeners[i]?.clientCaFile)));
+    this.servers.forEach((server, i) => server.updateSecureContext(options[i]));
   }
 
   reconfigure(settings: ReceptionSettings): void {
     this.house.settings = makeReady(settings);
-    this.house.limits.change(settings);
+    this.house.gate.change(settings.limits);
+    this.house.blockLists.change(settings.blockLists);
     this.settings = settings;
     if (!this.house.draining) this.startSweep(this.sweepInterval());
   }
 
   stats(): ReceptionStats {
-    const { accepted, rejected, draining, limits } = this.house;
-    return { connections: limits.open, accepted, rejected, draining };
+    const { accepted, rejected, draining, gate, blockLists } = this.house;
+    const { open, bitten, remembered } = gate;
+    return { connections: open, accepted, rejected, draining, limits: bitten, remembered, blockLists: blockLists.counts };
   }
 
   stop(deadline: number): Promise<void> {
@@ -173,6 +209,7 @@ class Listeners implements Reception, ConnectionOpener {
     this.house.draining = true;
     const closed = Promise.all(this.servers.map((server) => new Promise((resolve) => server.server.close(resolve))));
     for (const server of this.servers) for (const socket of server._pendingSockets.values()) socket.destroy();
+    this.refused.closeAll();
     for (const session of this.sessions) if (session.isIdle) session.end();
     this.startSweep(100);
     const lastWords = setTimeout(() => {
@@ -192,27 +229,44 @@ class Listeners implements Reception, ConnectionOpener {
     clearInterval(this.sweep);
   }
 
-  enter(_server: LeanServer, socket: Socket, implicitTls: boolean): boolean {
-    const address = socket.remoteAddress;
-    const refusal = address === undefined ? undefined : this.house.limits.enter(address);
-    if (address !== undefined && refusal === undefined) return true;
-    socket.on('error', () => {});
-    if (refusal === undefined || implicitTls) {
-      socket.destroy();
-    } else {
-      socket.resume();
-      socket.end(`${formatReply(refusal)}\r\n`);
-      setTimeout(() => socket.destroy(), REFUSED_LINGER).unref();
-    }
+  enter(socket: Socket, from: Entrance, implicitTls: boolean): boolean {
+    const gone = from.address === '';
+    const refusal = gone ? undefined : this.knock(from);
+    if (!gone && refusal === undefined) return true;
+    const answer = refusal === undefined || implicitTls ? undefined : formatReply(refusal);
+    this.refused.refuse(socket, answer, gone ? 0 : this.house.gate.waitAtTheDoor(from.address));
     return false;
   }
 
-  leave(socket: Socket): void {
-    if (socket.remoteAddress !== undefined) this.house.limits.leave(socket.remoteAddress);
+  private knock(from: Entrance): SmtpReply | undefined {
+    const { gate, settings } = this.house;
+    const client = clientOf(from, settings.peers);
+    const tell = (bite: Bite): void => this.tell(bite, { sessionId: this.nextId(), client, tls: IN_CLEAR });
+    return gate.enter(from.address, client.peer, { tell });
   }
 
-  open(server: LeanServer, socket: Socket, id: string): Session {
-    const session = new Session(server, socket, id, this.house);
+  /** A limit that refuses leaves a record; one that is monitored refused nothing, so it leaves a line in the log. */
+  private tell({ limit, reason }: Bite, session: SessionFacts): void {
+    const { house } = this;
+    const { sessionId, client } = session;
+    if (limit.enforced) house.record(rejectRecord(session, house.clock.now(), { reply: limit.answer, reason }));
+    else house.log.warn({ sessionId, client, limit: limit.name, reason }, 'limit met, monitored');
+  }
+
+  leave(address: string): void {
+    this.house.gate.leave(address);
+  }
+
+  onBrokenHeader(balancer: string, reason: string): void {
+    this.complaints.note(balancer, reason);
+  }
+
+  get proxyHeader(): number {
+    return this.house.deadlines.proxyHeader ?? PROXY_HEADER;
+  }
+
+  open(server: LeanServer, socket: Socket, id: string, from: Entrance): Session {
+    const session = new Session(server, socket, id, from, this.house);
     session.protocol = this.protocolLog?.open(this.servers.indexOf(server), id, socket);
     this.sessions.add(session);
     return session;
@@ -229,8 +283,11 @@ class Listeners implements Reception, ConnectionOpener {
   }
 
   private sweepInterval(): number {
-    const { handshake, handler } = this.house.deadlines;
-    return Math.min(5_000, Math.max(20, Math.min(this.settings.sessionIdle, handshake, handler) / 4));
+    const { handshake, handler, rateWindow } = this.house.deadlines;
+    const { limits, sessionIdle } = this.settings;
+    const times = TIMES.map((name) => limits[name]).filter(({ mode }) => mode !== 'off');
+    const shortest = Math.min(sessionIdle, handshake, handler, rateWindow, ...times.map(({ most }) => most));
+    return Math.min(1_000, Math.max(20, shortest / 4));
   }
 
   private startSweep(interval: number): void {
@@ -238,15 +295,17 @@ class Listeners implements Reception, ConnectionOpener {
     const { house } = this;
     this.sweep = setInterval(() => {
       house.now = house.clock.monotonic();
+      house.gate.tick(house.now);
       for (const session of this.sessions) session.checkDeadlines();
     }, interval);
     this.sweep.unref();
   }
 }
 
-async function tlsOptions(tls: ReceptionSettings['tls']): Promise<SecureContextOptions> {
+async function tlsOptions(tls: ReceptionSettings['tls'], clientCaFile: string | undefined): Promise<SecureContextOptions> {
   const [cert, key] = await Promise.all([readFile(tls.certificate), readFile(tls.key)]);
-  const options = { cert, key, ...profileOptions(tls.profile), secureOptions: constants.SSL_OP_NO_RENEGOTIATION };
+  const ca = clientCaFile === undefined ? undefined : { ca: await readFile(clientCaFile) };
+  const options = { cert, key, ...ca, ...profileOptions(tls.profile), secureOptions: constants.SSL_OP_NO_RENEGOTIATION };
   // OpenSSL takes a certificate and a key of different kinds without a word, and fails at each handshake
   if (!new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))) {
     throw new Error(`${tls.key} is not the key of ${tls.certificate}`);

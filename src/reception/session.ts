@@ -1,94 +1,63 @@
-/** One SMTP session: the commands, in the order in which they may come, and the transaction they build (RFC 5321 §4.1.4). */
-import type { Socket } from 'node:net';
-import type { TLSSocket } from 'node:tls';
-import type { Client, PeerClass } from '../mail/peer.ts';
+/** What is said in one SMTP session: the commands, in the order in which they may come, and the transaction they build (RFC 5321 §4.1.4). */
 import { formatReply, type SmtpReply } from '../mail/reply.ts';
-import type { TlsEvidence } from '../mail/tls.ts';
 import { receivedField } from '../mail/trace.ts';
-import { tlsEvidence } from '../platform/tls-facts.ts';
 import { IncomingMessage, NOT_STORED, TOO_BIG } from './accept.ts';
+import { type BdatCommand, DotStuffer, parseBdat } from './chunks.ts';
 import { parseMail, parseRcpt, type RcptCommand, type RefusedCommand } from './command.ts';
-import type { House } from './house.ts';
-import { plainAddress } from './peers.ts';
+import { Conversation, type Waiting } from './conversation.ts';
+import { withName } from './entrance.ts';
 import type { Admission } from './ports.ts';
-import { IN_CLEAR, type Refusal, rejectRecord, rejectRecords, type SessionFacts } from './records.ts';
+import { rejectRecords } from './records.ts';
 import * as replies from './replies.ts';
-import { LeanConnection, type LeanServer } from './smtp-overrides.ts';
-import { admit, sizeLimit, type Transaction } from './transaction.ts';
+import type { LeanServer } from './smtp-overrides.ts';
+import { admit, isUnknown, sizeLimit, type Transaction } from './transaction.ts';
+import { parseXclient, withXclient } from './xclient.ts';
 
-/** More errors than this, and the session ends (contract of the perimeter: 20, as Postfix). */
-const ERROR_LIMIT = 20;
-/** For peers: their errors are those of the many whose mail they pass on. */
-const PEER_ERROR_LIMIT = 10 * ERROR_LIMIT;
-/** Commands that lead to no message; beyond them each one counts as an error. */
-const IDLE_COMMAND_LIMIT = 100;
 /** A message that is refused for its size is still read to its end, up to this many times the size. */
 const DRAIN_FACTOR = 4;
 const HTTP = /^(?:GET|POST|HEAD|PUT|DELETE|OPTIONS|TRACE|CONNECT|PATCH) .*HTTP\/\d/i;
 
-/** What the session waits for, apart from its client. */
-type Waiting = 'admission' | 'body' | 'commit';
+/** A chunk of BDAT on its way in. */
+interface Chunk {
+  /** Octets yet to come. */
+  left: number;
+  readonly octets: number;
+  readonly last: boolean;
+  /** Why it is not taken; its octets are read all the same, for they are no commands (RFC 3030 §2). */
+  readonly refusal?: string;
+}
 
-export class Session extends LeanConnection implements SessionFacts {
-  readonly sessionId: string;
-  client: Client;
-  tls: TlsEvidence = IN_CLEAR;
-  /** House time of the last whole command or piece of a message. */
-  heard: number;
-  private readonly house: House;
-  private readonly exempt: boolean;
+export class Session extends Conversation {
   private helo: string | undefined;
   private esmtp = false;
   private transaction: Transaction | undefined;
   private incoming: IncomingMessage | undefined;
+  private chunk: Chunk | undefined;
+  /** The message comes by BDAT. */
+  private stuffer: DotStuffer | undefined;
+  private transactionSince = 0;
   /** Since when the least rate of a message is measured, and what had come by then. */
   private rateSince = 0;
   private rateArrived = 0;
-  private errors = 0;
-  private idleCommands = 0;
-  private waiting: Waiting | undefined;
-  private waitingSince = 0;
-  /** Grows with every wait, so that an answer that comes too late is known. */
-  private wait = 0;
 
-  constructor(server: LeanServer, socket: Socket | TLSSocket, id: string, house: House) {
-    super(server, socket, { id, localAddress: server.address, localPort: server.port });
-    this.house = house;
-    this.sessionId = id;
-    const address = plainAddress(socket.remoteAddress ?? '');
-    this.client = { peer: house.settings.peers.classify(address), address };
-    this.exempt = house.limits.isExempt(address);
-    this.heard = house.now;
+  protected override get inTransaction(): boolean {
+    return this.transaction !== undefined;
   }
 
-  protected override opened(): void {
-    if (this.secure) this.tlsStarted(this._socket as TLSSocket);
-    this.write(this.house.settings.greeting);
-  }
-
-  protected override tlsStarted(socket: TLSSocket): void {
-    const facts = tlsEvidence(socket);
-    this.tls = { result: facts.verified === true ? 'verified' : 'encrypted', ...facts };
-    this.protocol?.note(`TLS: ${facts.protocol ?? 'unknown'} with ${facts.cipher ?? 'unknown'}`);
-    const certificate = facts['peer-certificate'];
+  protected override startOver(): void {
     this.helo = undefined;
     this.esmtp = false;
-    this.heard = this.house.now;
-    const peer: PeerClass = this.house.settings.peers.classify(
-      this.client.address,
-      certificate === undefined ? undefined : { verified: facts.verified === true, names: certificate.names },
-    );
-    this.client = { peer, address: this.client.address };
   }
 
   get inData(): boolean {
-    return this.incoming !== undefined;
+    return this.stuffer === undefined && this.chunk === undefined ? this.incoming !== undefined : this.chunk !== undefined;
   }
 
   onLine(text: string): void {
     const { house } = this;
     this.heard = house.now;
     if (this.protocol !== undefined) this.protocol.received(`${text}\r\n`);
+    if (!this.greeted && !this.tooEarly()) return;
     const line = text.endsWith(' ') ? text.trimEnd() : text;
     const space = line.indexOf(' ');
     const verb = (space < 0 ? line : line.slice(0, space)).toUpperCase();
@@ -110,6 +79,9 @@ export class Session extends LeanConnection implements SessionFacts {
       case 'DATA':
         this.data(space < 0);
         break;
+      case 'BDAT':
+        this.bdat(line);
+        break;
       case 'RSET':
         this.forget();
         this.idle(replies.RESET);
@@ -128,23 +100,36 @@ export class Session extends LeanConnection implements SessionFacts {
       case 'STARTTLS':
         this.startTlsCommand(space < 0);
         break;
+      case 'XCLIENT':
+        this.xclient(line);
+        break;
+      case 'PROXY':
+        // a balancer that we do not know as one: its clients would all be taken for the balancer
+        this.house.strayHeader(this.from.address);
+        this.visitor.lie();
+        this.sayGoodbye(replies.NOT_A_PROXY);
+        break;
       case 'AUTH':
       case 'EXPN':
       case 'HELP':
-      case 'BDAT':
       case 'TURN':
       case 'ETRN':
         this.error(replies.NOT_IMPLEMENTED);
         break;
       default:
         // a web page can make a browser speak to us: the lines of its request must not be tried one by one
-        if (HTTP.test(line)) this.sayGoodbye(replies.NOT_HTTP);
-        else this.error(replies.UNKNOWN_COMMAND);
+        if (HTTP.test(line)) {
+          this.visitor.lie();
+          this.sayGoodbye(replies.NOT_HTTP);
+        } else {
+          this.error(replies.UNKNOWN_COMMAND);
+        }
     }
   }
 
   onLineTooLong(): void {
     this.heard = this.house.now;
+    if (!this.greeted && !this.tooEarly()) return;
     this.error(replies.LINE_TOO_LONG);
   }
 
@@ -156,9 +141,23 @@ export class Session extends LeanConnection implements SessionFacts {
     this.forget(); // RFC 5321 §4.1.4: as RSET
     this.helo = name;
     this.esmtp = esmtp;
-    this.client = { peer: this.client.peer, address: this.client.address, helo: name };
+    this.client = withName(this.client, name);
     const { settings } = this.house;
-    this.write(esmtp ? (this.secure ? settings.ehloInTls : settings.ehloInClear) : settings.helo);
+    const offer = this.secure ? settings.ehloInTls : settings.ehloInClear;
+    this.write(esmtp ? (this.mayNameClient ? withXclient(offer) : offer) : settings.helo);
+  }
+
+  private xclient(line: string): void {
+    if (!this.mayNameClient) return this.error(replies.UNKNOWN_COMMAND);
+    if (this.transaction !== undefined) return this.error(replies.XCLIENT_IN_MAIL);
+    const facts = parseXclient(line);
+    if (facts === undefined) return this.error(replies.XCLIENT_SYNTAX);
+    this.nameClient(facts);
+    // with HELO the name is said already; the EHLO that may follow counts instead
+    this.helo = facts.helo ?? undefined;
+    this.esmtp = this.helo !== undefined && facts.esmtp === true;
+    this.write(this.house.settings.greeting);
+    return undefined;
   }
 
   private startTlsCommand(bare: boolean): void {
@@ -173,6 +172,10 @@ export class Session extends LeanConnection implements SessionFacts {
     const { house } = this;
     if (this.helo === undefined) return this.error(replies.HELLO_FIRST);
     if (this.transaction !== undefined) return this.error(replies.NESTED_MAIL);
+    const notHere = (this._server as LeanServer).submission?.atMail(this.client, this.secure);
+    if (notHere !== undefined) return this.refuse({ reply: notHere });
+    const tooMany = this.visitor.message(this) ?? this.visitor.session(house.now - this.since, this);
+    if (tooMany !== undefined) return this.refuseAll(tooMany);
     const command = parseMail(line);
     if ('refusal' in command) return this.refuse({ sender: command.address, reply: command.refusal });
     const { sender, size } = command;
@@ -180,12 +183,16 @@ export class Session extends LeanConnection implements SessionFacts {
     const refusal = house.spooling.refusal();
     if (refusal !== undefined) return this.refuse({ sender, reply: refusal });
     this.transaction = { ...command, admitted: [] };
+    this.transactionSince = house.now;
     this.write(replies.SENDER_OK);
   }
 
   private rcpt(line: string): void {
     const { house, transaction, client } = this;
     if (transaction === undefined) return this.error(replies.MAIL_FIRST);
+    if (this.stuffer !== undefined) return this.error(replies.CHUNKS_GO_ON);
+    const tooMany = this.visitor.recipient(this);
+    if (tooMany !== undefined) return this.refuseAll(tooMany);
     const command: RcptCommand | RefusedCommand = parseRcpt(line, house.settings.domain, client.peer === 'on-premises');
     const { sender } = transaction;
     if ('refusal' in command) return this.refuse({ sender, recipient: command.address, reply: command.refusal });
@@ -223,6 +230,7 @@ export class Session extends LeanConnection implements SessionFacts {
 
   private admitted(transaction: Transaction, command: RcptCommand, admission: Admission): void {
     if (admission.reply.code >= 300) {
+      if (isUnknown(admission.reply)) this.visitor.unknownRecipient();
       return this.refuse({ sender: transaction.sender, recipient: command.recipient.address, reply: admission.reply, admission });
     }
     admit(transaction, command, admission);
@@ -230,55 +238,116 @@ export class Session extends LeanConnection implements SessionFacts {
   }
 
   private data(bare: boolean): void {
-    const { house, transaction } = this;
     if (!bare) return this.error(replies.PARAMETER_NOT_ALLOWED);
+    if (this.stuffer !== undefined) return this.error(replies.CHUNKS_GO_ON);
+    const { transaction } = this;
     if (transaction === undefined) return this.error(replies.MAIL_FIRST);
-    const [first, second] = transaction.admitted;
-    if (first === undefined) return this.error(replies.RCPT_FIRST);
+    if (transaction.admitted.length === 0) return this.error(replies.RCPT_FIRST);
+    const incoming = this.openMessage(transaction);
+    if (incoming === undefined) return this.refuseMessage(transaction, NOT_STORED, {});
+    this.write(replies.SEND_DATA);
+    if (incoming.pending !== undefined) this.awaitBody(incoming, incoming.pending, undefined);
+    return undefined;
+  }
+
+  /** RFC 3030 §2: the octets follow at once, whatever we answer. */
+  private bdat(line: string): void {
+    const command = parseBdat(line);
+    const { settings } = this.house;
+    // where it is not known how many octets follow, they would be read as commands: that is how mail is smuggled
+    if (command === undefined) return this.sayGoodbye(replies.BDAT_SYNTAX);
+    if (command.octets > settings.messageSize * DRAIN_FACTOR) return this.sayGoodbye(replies.ENDLESS_MESSAGE);
+    const refusal = this.chunkRefusal();
+    this.chunk = { ...command, left: command.octets, ...(refusal === undefined ? undefined : { refusal }) };
+    if (command.octets === 0) this.chunkEnds(this.chunk);
+    return undefined;
+  }
+
+  private chunkRefusal(): string | undefined {
+    const { transaction } = this;
+    if (transaction === undefined) return replies.MAIL_FIRST;
+    if (transaction.admitted.length === 0) return replies.RCPT_FIRST;
+    if (this.stuffer !== undefined) return undefined;
+    if (this.openMessage(transaction) === undefined) return replies.oneLine(formatReply(NOT_STORED));
+    this.stuffer = new DotStuffer();
+    return undefined;
+  }
+
+  private openMessage(transaction: Transaction): IncomingMessage | undefined {
+    const { house } = this;
     const { settings } = house;
     const id = house.spooling.newId();
+    const [first, second] = transaction.admitted;
     const trace = receivedField({
       helo: this.helo ?? '',
       address: this.client.address,
+      ...(this.client.reverseName === undefined ? undefined : { reverseName: this.client.reverseName }),
       esmtp: this.esmtp,
       ...(this.secure ? { tls: this.tls } : undefined),
       by: settings.hostname,
       id,
-      ...(second === undefined ? { recipient: first.recipient.address } : undefined),
+      ...(first !== undefined && second === undefined ? { recipient: first.recipient.address } : undefined),
       time: house.clock.now(),
     });
     try {
-      this.incoming = new IncomingMessage(
-        id,
-        house.spooling.draft(id),
-        settings,
-        trace,
-        sizeLimit(transaction, settings.messageSize),
-      );
+      const draft = house.spooling.draft(id);
+      this.incoming = new IncomingMessage(id, draft, settings, trace, sizeLimit(transaction, settings.messageSize));
+      if (this.client.peer === 'gateway' && settings.originalClient === 'received') this.incoming.lookBehind(settings.gateways);
     } catch (error) {
       house.log.error({ err: error, sessionId: this.sessionId }, 'message could not be opened');
-      return this.refuseMessage(transaction, NOT_STORED, {});
+      return undefined;
     }
     this.rateSince = house.now;
     this.rateArrived = 0;
-    this.write(replies.SEND_DATA);
-    if (this.incoming.pending !== undefined) this.awaitBody(this.incoming, this.incoming.pending, false);
-    return undefined;
+    return this.incoming;
   }
 
-  onData(chunk: Buffer, from: number): number {
-    const incoming = this.incoming as IncomingMessage; // inData said so
+  onData(octets: Buffer, from: number): number {
     this.heard = this.house.now;
-    const behind = incoming.take(chunk, from);
-    const over = behind >= 0;
-    if (!over && incoming.arrived > this.house.settings.messageSize * DRAIN_FACTOR) this.sayGoodbye(replies.ENDLESS_MESSAGE);
-    else if (incoming.pending !== undefined) this.awaitBody(incoming, incoming.pending, over);
-    else if (over) this.finish(incoming);
+    if (this.chunk !== undefined) return this.onChunk(this.chunk, octets, from);
+    const incoming = this.incoming as IncomingMessage; // inData said so
+    const behind = incoming.take(octets, from);
+    if (behind < 0 && this.isEndless(incoming)) this.sayGoodbye(replies.ENDLESS_MESSAGE);
+    else if (incoming.pending !== undefined) this.awaitBody(incoming, incoming.pending, behind < 0 ? undefined : 'finish');
+    else if (behind >= 0) this.finish(incoming);
     return behind;
   }
 
+  private isEndless({ arrived }: IncomingMessage): boolean {
+    return arrived > this.house.settings.messageSize * DRAIN_FACTOR;
+  }
+
+  private onChunk(chunk: Chunk, octets: Buffer, from: number): number {
+    const behind = Math.min(octets.length, from + chunk.left);
+    chunk.left -= behind - from;
+    const { incoming, stuffer } = this;
+    if (chunk.refusal === undefined && incoming !== undefined && stuffer !== undefined) {
+      const whole = from === 0 && behind === octets.length;
+      incoming.take(stuffer.take(whole ? octets : octets.subarray(from, behind)), 0);
+      if (this.isEndless(incoming)) {
+        this.sayGoodbye(replies.ENDLESS_MESSAGE);
+        return -1;
+      }
+      if (chunk.left > 0 && incoming.pending !== undefined) this.awaitBody(incoming, incoming.pending, undefined);
+    }
+    if (chunk.left === 0) this.chunkEnds(chunk);
+    return behind < octets.length ? behind : -1;
+  }
+
+  private chunkEnds(chunk: Chunk): void {
+    this.chunk = undefined;
+    const { incoming, stuffer } = this;
+    if (chunk.refusal !== undefined) return this.error(chunk.refusal);
+    if (incoming === undefined || stuffer === undefined) return undefined;
+    if (chunk.last) incoming.take(stuffer.end(this.house.settings.bareLineEnds === 'normalise'), 0);
+    if (incoming.pending !== undefined) this.awaitBody(incoming, incoming.pending, chunk.last ? 'finish' : chunk);
+    else if (chunk.last) this.finish(incoming);
+    else this.write(replies.chunkTaken(chunk.octets));
+    return undefined;
+  }
+
   /** The draft cannot keep up: nothing more is read until it can. */
-  private awaitBody(incoming: IncomingMessage, pending: Promise<void>, over: boolean): void {
+  private awaitBody(incoming: IncomingMessage, pending: Promise<void>, then: 'finish' | BdatCommand | undefined): void {
     incoming.pending = undefined;
     const wait = this.await('body');
     pending
@@ -286,7 +355,8 @@ export class Session extends LeanConnection implements SessionFacts {
         if (!this.awaited(wait)) return;
         this.rateSince = this.house.now;
         this.rateArrived = incoming.arrived;
-        if (over) this.finish(incoming);
+        if (then === 'finish') this.finish(incoming);
+        else if (then !== undefined) this.write(replies.chunkTaken(then.octets));
         this.input.release();
       })
       .catch((error: unknown) => this.broken(error));
@@ -330,54 +400,23 @@ export class Session extends LeanConnection implements SessionFacts {
       this.refuseMessage(transaction, answer, messageId === undefined ? { size } : { size, messageId });
       return;
     }
-    this.incoming = undefined;
-    this.transaction = undefined;
+    this.endTransaction();
     this.house.accepted += 1;
-    this.errors = 0;
-    this.idleCommands = 0;
+    this.visitor.good();
     this.write(formatReply(answer));
   }
 
   private refuseMessage(transaction: Transaction, answer: SmtpReply, facts: { size?: number; messageId?: string }): void {
     const { house } = this;
-    this.incoming = undefined;
-    this.transaction = undefined;
+    this.endTransaction();
     for (const record of rejectRecords(this, house.clock.now(), transaction, transaction.admitted, answer, facts))
       house.record(record);
     this.error(answer);
   }
-
-  /** Answers an error that is recorded, as a refusal of mail is. */
-  private refuse(refusal: Refusal): void {
-    const { house } = this;
-    house.record(rejectRecord(this, house.clock.now(), refusal));
-    this.error(refusal.reply);
-  }
-
-  private error(answer: SmtpReply | string): void {
-    const text = typeof answer === 'string' ? answer : replies.oneLine(formatReply(answer));
-    // A lasting refusal is the client's error; what is our own trouble or a limit it may meet in good faith is not.
-    if (text.startsWith('5')) this.errors += 1;
-    if (this.errors > this.errorLimit && !this.exempt) this.sayGoodbye(replies.TOO_MANY_ERRORS);
-    else this.write(text);
-  }
-
-  private get errorLimit(): number {
-    return this.client.peer === 'external' ? ERROR_LIMIT : PEER_ERROR_LIMIT;
-  }
-
-  private idle(answer: string): void {
-    this.idleCommands += 1;
-    if (this.idleCommands > IDLE_COMMAND_LIMIT && !this.exempt) this.errors += 1;
-    if (this.errors > this.errorLimit && !this.exempt) this.sayGoodbye(replies.TOO_MANY_ERRORS);
-    else this.write(answer);
-  }
-
-  /** 421 with our name, then the end (RFC 5321 §3.8). */
-  private sayGoodbye(text: string): void {
-    this.write(text);
-    this.forget();
-    this.hangUp(false);
+  private endTransaction(): void {
+    this.incoming = undefined;
+    this.transaction = undefined;
+    this.stuffer = undefined;
   }
 
   /** Forgets the transaction; what came of a message is dropped. A message that is being committed is the spool's. */
@@ -385,55 +424,22 @@ export class Session extends LeanConnection implements SessionFacts {
     if (this.incoming !== undefined && this.waiting !== 'commit') this.incoming.drop();
     this.incoming = undefined;
     this.transaction = undefined;
+    this.stuffer = undefined;
+    this.chunk = undefined;
   }
 
-  private await(waiting: Waiting): number {
-    if (this.waiting === undefined) this.input.hold();
-    this.waiting = waiting;
-    this.waitingSince = this.house.now;
-    this.wait += 1;
-    return this.wait;
+  protected override slowness(now: number): SmtpReply | undefined {
+    const { incoming, house, visitor } = this;
+    const tooLong = visitor.transaction(now - this.transactionSince, this);
+    if (tooLong !== undefined || incoming === undefined || now - this.rateSince <= house.deadlines.rateWindow) return tooLong;
+    const rate = (incoming.arrived - this.rateArrived) / ((now - this.rateSince) / 1000);
+    this.rateSince = now;
+    this.rateArrived = incoming.arrived;
+    return visitor.rate(rate, this);
   }
 
-  /** Whether this wait is still the one; if so it is over, and `input.release` is due. */
-  private awaited(wait: number): boolean {
-    if (wait !== this.wait || this._closed) return false;
-    this.waiting = undefined;
-    this.heard = this.house.now;
-    return true;
-  }
-
-  private broken(error: unknown): void {
-    this.house.log.error({ err: error, sessionId: this.sessionId }, 'session failed');
-    this._socket.destroy();
-  }
-
-  /** Called by the sweep: ends what has lasted too long (design.md P8). */
-  checkDeadlines(): void {
-    const { house, waiting } = this;
-    const { now, deadlines } = house;
-    if (this._closing || this._closed) return;
-    if (this._upgrading) {
-      if (now - this.heard > deadlines.handshake) this._socket.destroy();
-    } else if (waiting !== undefined) {
-      if (now - this.waitingSince > deadlines.handler) this.overdue(waiting);
-    } else if (now - this.heard > house.settings.sessionIdle) {
-      this.sayGoodbye(replies.IDLE);
-    } else if (house.draining && this.transaction === undefined && now - this.heard > deadlines.goodbye) {
-      this.sayGoodbye(replies.SHUTTING_DOWN);
-    } else if (this.incoming !== undefined && now - this.rateSince > house.settings.sessionIdle) {
-      const rate = (this.incoming.arrived - this.rateArrived) / ((now - this.rateSince) / 1000);
-      this.rateSince = now;
-      this.rateArrived = this.incoming.arrived;
-      if (rate < deadlines.octetsPerSecond) this.sayGoodbye(replies.TOO_SLOW);
-    }
-  }
-
-  private overdue(waiting: Waiting): void {
-    const { incoming, transaction, house } = this;
-    house.log.error({ sessionId: this.sessionId, waiting }, 'deadline passed');
-    this.wait += 1;
-    this.waiting = undefined;
+  protected override overdue(waiting: Waiting): void {
+    const { incoming, transaction } = this;
     if (waiting === 'body' && incoming !== undefined) {
       incoming.giveUpStoring();
       this.sayGoodbye(replies.OUT_OF_SERVICE); // in the middle of a message there is no other answer
@@ -446,27 +452,8 @@ export class Session extends LeanConnection implements SessionFacts {
     }
   }
 
-  /** At shutdown, when its time is up. */
-  end(): void {
-    if (this._closing || this._closed) return;
-    if (this._upgrading) this._socket.destroy();
-    else this.sayGoodbye(replies.SHUTTING_DOWN);
-  }
-
-  /** Nothing is lost by ending it now. */
-  get isIdle(): boolean {
-    return this.transaction === undefined && this.waiting === undefined;
-  }
-
   protected override closed(): void {
     this.forget();
     this.house.left(this);
-  }
-
-  protected override failed(error: Error & { code?: string }): void {
-    const { client } = this;
-    // a client that goes away is no event; a handshake that failed is worth a line
-    if (this._upgrading) this.house.log.info({ sessionId: this.sessionId, client, err: error }, 'tls handshake failed');
-    else this.house.log.debug({ sessionId: this.sessionId, client, code: error.code }, 'connection failed');
   }
 }

@@ -14,10 +14,15 @@ import { SMTPServer } from 'smtp-server';
 import { SMTPConnection, type SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection.js';
 import type { SMTPStream } from 'smtp-server/lib/smtp-stream.js';
 import type { ProtocolSession } from '../mail/protocol-session.ts';
+import type { Entrance } from './entrance.ts';
 import { CommandInput, type InputTaker } from './input.ts';
+import { NetworkSet, plainAddress } from './peers.ts';
+import type { ListenerSettings } from './ports.ts';
+import { readProxyHeader } from './proxy-entrance.ts';
+import { Submission } from './submission.ts';
 
 export const OVERRIDDEN = {
-  server: ['connect', '_handleProxy', '_acceptSocket', 'onSecure', '_onError'],
+  server: ['connect', '_handleProxy', '_expectsProxyHeader', '_acceptSocket', 'onSecure', '_onError'],
   connection: [
     'init',
     '_createParser',
@@ -31,7 +36,7 @@ export const OVERRIDDEN = {
   ],
 } as const;
 export const RELIED_ON = {
-  server: ['constructor', 'listen', 'updateSecureContext', '_upgrade', '_expectsProxyHeader'],
+  server: ['constructor', 'listen', 'updateSecureContext', '_upgrade'],
   connection: ['constructor', 'upgrade', 'close'],
 } as const;
 
@@ -41,12 +46,21 @@ type Session = SMTPConnection['session'] & { owner?: LeanConnection };
 /** Who opens connections and hears of sockets that never became one. */
 export interface ConnectionOpener {
   /** Counts a socket in; false: it was refused and is being closed. */
-  enter(server: LeanServer, socket: Socket, implicitTls: boolean): boolean;
-  leave(socket: Socket): void;
-  open(server: LeanServer, socket: Socket | TLSSocket, id: string): LeanConnection;
+  enter(socket: Socket, from: Entrance, implicitTls: boolean): boolean;
+  leave(address: string): void;
+  open(server: LeanServer, socket: Socket | TLSSocket, id: string, from: Entrance): LeanConnection;
   nextId(): string;
   onError(error: Error): void;
+  /** A load balancer sent no PROXY header, or none that can be read. */
+  onBrokenHeader(balancer: string, reason: string): void;
+  /** Milliseconds that a PROXY header is waited for. */
+  readonly proxyHeader: number;
 }
+
+/** Connections of load balancers whose header has not come; it comes with the first packet, so that these are few. */
+const HEADERS_AWAITED = 1_000;
+
+type Options = SMTPConnectionOptions & { readonly from?: Entrance };
 
 /** smtp-server's listener, with connections of ours. */
 export class LeanServer extends SMTPServer {
@@ -54,32 +68,69 @@ export class LeanServer extends SMTPServer {
   /** Where it listens; the port is the true one once it does. */
   readonly address: string;
   port: number;
+  readonly submission: Submission | undefined;
+  private readonly proxies: NetworkSet | undefined;
   private readonly opener: ConnectionOpener;
+  private headersAwaited = 0;
 
-  constructor(options: ServerOptions, at: { readonly address: string; readonly port: number }, opener: ConnectionOpener) {
+  constructor(options: ServerOptions, at: ListenerSettings, opener: ConnectionOpener) {
     super(options);
     this.address = at.address;
     this.port = at.port;
+    this.submission = at.submission && new Submission(at.submission.withoutTls);
+    this.proxies = at.proxies && new NetworkSet(at.proxies);
     this.opener = opener;
     this.implicitTls = options.secure === true;
   }
 
   /** The first to see a socket. smtp-server guards here those that have a handshake before them. */
   override _acceptSocket(socket: Socket, handshake: boolean): (() => void) | false {
-    if (!this.opener.enter(this, socket, handshake)) return false;
-    if (!handshake) return NOTHING;
-    socket.once('close', () => this.opener.leave(socket));
-    return super._acceptSocket(socket, handshake);
+    if (this._expectsProxyHeader(socket)) {
+      if (this.headersAwaited < HEADERS_AWAITED) return super._acceptSocket(socket, handshake);
+      socket.destroy();
+      return false;
+    }
+    if (!this.enter(socket, { address: plainAddress(socket.remoteAddress ?? '') })) return false;
+    return handshake ? super._acceptSocket(socket, handshake) : NOTHING;
+  }
+
+  private enter(socket: Socket, from: Entrance): boolean {
+    if (!this.opener.enter(socket, from, this.implicitTls)) return false;
+    // a session tells of its end itself, but before it stands there may be a handshake that fails
+    if (this.implicitTls) socket.once('close', () => this.opener.leave(from.address));
+    return true;
+  }
+
+  /** From listed networks alone, and from there always: a header that anybody may send is one that anybody can forge. */
+  override _expectsProxyHeader(socket: Socket): boolean {
+    return this.proxies !== undefined && socket.remoteAddress !== undefined && this.proxies.has(socket.remoteAddress);
   }
 
   /** Without a PROXY header to wait for, the connection begins at once. */
   override _handleProxy(socket: Socket, callback: Parameters<SMTPServer['_handleProxy']>[1]): void {
-    if (this._expectsProxyHeader(socket)) super._handleProxy(socket, callback);
-    else callback(null, { id: this.opener.nextId() });
+    if (!this._expectsProxyHeader(socket)) {
+      callback(null, { id: this.opener.nextId() });
+      return;
+    }
+    const balancer = plainAddress(socket.remoteAddress ?? '');
+    this.headersAwaited += 1;
+    readProxyHeader(socket, this.opener.proxyHeader, (found) => {
+      this.headersAwaited -= 1;
+      if ('broken' in found) {
+        if (!found.silent) this.opener.onBrokenHeader(balancer, found.broken);
+        callback(new Error(found.broken));
+        return;
+      }
+      const from: Entrance = { address: found.client ?? balancer, balancer };
+      const options = { id: this.opener.nextId(), from };
+      if (this.enter(socket, from)) callback(null, options);
+      else callback(new Error('refused'));
+    });
   }
 
-  override connect(socket: Socket | TLSSocket, options?: SMTPConnectionOptions | null): void {
-    const connection = this.opener.open(this, socket, options?.id ?? this.opener.nextId());
+  override connect(socket: Socket | TLSSocket, options?: Options | null): void {
+    const from = options?.from ?? { address: plainAddress(socket.remoteAddress ?? '') };
+    const connection = this.opener.open(this, socket, options?.id ?? this.opener.nextId(), from);
     this.connections.add(connection);
     connection.init();
   }

@@ -1,5 +1,6 @@
 /** A mail transaction before its message: the sender, and who was admitted (RFC 5321 §3.3). */
 import type { Recipient, ReversePath } from '../mail/envelope.ts';
+import type { SmtpReply } from '../mail/reply.ts';
 import type { RcptCommand } from './command.ts';
 import type { Admission } from './ports.ts';
 import type { Admitted } from './records.ts';
@@ -25,6 +26,11 @@ export function admit(transaction: Transaction, command: RcptCommand, admission:
     ...(orcpt === undefined ? undefined : { orcpt }),
   };
   if (!isRepeated(transaction, entry)) transaction.admitted.push({ recipient: entry, admission });
+}
+
+/** The answer to RCPT says that there is no such recipient, in our words or in Exchange's (RFC 3463 §3.2). */
+export function isUnknown({ enhanced }: SmtpReply): boolean {
+  return enhanced === '5.1.1' || enhanced === '5.1.10';
 }
 
 /** The largest message that the way of any admitted recipient takes, octets; `most` where a way tells none (C14). */

@@ -157,40 +157,58 @@ export class DataWalk {
   }
 }
 
+const STRICT = 1; // behind a CRLF that the sender wrote
+const MENDED = 2; // behind a line end that was made here
+
 /**
- * Makes CRLF of bare CR and bare LF, in wire form: the line that begins behind a mended line end was none to the sender,
- * so a dot in front of it was not stuffed and is stuffed here.
+ * Makes CRLF of bare CR and bare LF, in wire form. The line that begins behind a mended line end was none to the sender,
+ * so a dot in front of it was not stuffed and is stuffed here. And a dot that the sender did stuff, in front of a line
+ * that a mended end now leaves empty, is taken off: on the next wire it would be the final dot (CVE-2023-51764).
  */
 export class LineEndMender {
-  /** Dots that were stuffed here. */
+  /** Dots that were stuffed here, less those that were taken off. */
   addedDots = 0;
   private heldCr = false;
-  private afterMended = false;
+  private heldDot = false;
+  private lineStart: 0 | typeof STRICT | typeof MENDED = STRICT;
 
   /** `bare` tells that the chunk holds a bare line end (an unnecessary true costs a copy, no more). */
   take(chunk: Buffer, bare: boolean): Buffer {
-    const endsInCr = chunk[chunk.length - 1] === CR;
-    if (!bare && !this.heldCr && !this.afterMended && !endsInCr) return chunk;
+    if (chunk.length === 0) return chunk;
+    const last = chunk[chunk.length - 1];
+    if (!bare && !this.heldCr && !this.heldDot && this.lineStart !== MENDED && last !== CR && last !== DOT) {
+      this.lineStart = last === LF ? STRICT : 0;
+      return chunk;
+    }
     const out: number[] = [];
     for (const octet of chunk) {
       if (this.heldCr) {
         this.heldCr = false;
         out.push(CR, LF);
+        this.lineStart = octet === LF ? STRICT : MENDED;
         if (octet === LF) continue;
-        this.afterMended = true;
+      }
+      if (this.heldDot) {
+        this.heldDot = false;
+        if (octet === CR || octet === LF) this.addedDots -= 1;
+        else out.push(DOT);
       }
       if (octet === CR) {
         this.heldCr = true;
-        this.afterMended = false;
       } else if (octet === LF) {
         out.push(CR, LF);
-        this.afterMended = true;
+        this.lineStart = MENDED;
       } else {
-        if (this.afterMended && octet === DOT) {
+        const { lineStart } = this;
+        this.lineStart = 0;
+        if (octet === DOT && lineStart === STRICT) {
+          this.heldDot = true;
+          continue;
+        }
+        if (octet === DOT && lineStart === MENDED) {
           out.push(DOT);
           this.addedDots += 1;
         }
-        this.afterMended = false;
         out.push(octet);
       }
     }

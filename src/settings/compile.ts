@@ -4,10 +4,20 @@ import { type Domain, mailbox } from '../mail/address.ts';
 import type { Connector, NextHop, TlsDestination, TlsMode, TlsPolicy } from '../mail/route.ts';
 import { connectorFor, sideOf } from './address-spaces.ts';
 import { type AuthenticationPart, compileAuthentication } from './authentication.ts';
+import { compileLimit, compileLimits } from './compile-limits.ts';
 import type { SettingsDocument } from './document.ts';
 import { compileProbes } from './probes.ts';
 import type { SettingsFile } from './schema.ts';
-import type { AdminPart, DirectoryPart, DomainPart, LivePart, ReceptionPart, RulePart, Settings } from './settings.ts';
+import type {
+  AdminPart,
+  DirectoryPart,
+  DomainPart,
+  ListenerPart,
+  LivePart,
+  ReceptionPart,
+  RulePart,
+  Settings,
+} from './settings.ts';
 
 /** Octets of the original in a DSN: enough to see what it was, little enough for every mailbox. */
 const DSN_EXCERPT = 64 * 1024;
@@ -46,6 +56,7 @@ export function compileSettings(raw: SettingsFile, document: SettingsDocument, f
     hostname: raw.hostname,
     relayNames,
     dataDirectory,
+    ...(raw.user === undefined ? {} : { account: { user: raw.user, ...given('group', raw.group) } }),
     log: raw.log,
     alerts: { mailTo: raw.alerts['mail-to'], ...given('webhookFile', raw.alerts['webhook-file'], path) },
     evidence: raw.evidence,
@@ -54,7 +65,7 @@ export function compileSettings(raw: SettingsFile, document: SettingsDocument, f
       hostname: raw.hostname,
       relayNames,
       tls,
-      ...compileReception(raw, fileNetworks, connectors, authentication, relayNames),
+      ...compileReception(raw, fileNetworks, connectors, authentication, relayNames, path),
     },
     routing: {
       domains: raw.domains.map((domain, index) => compileDomain(domain, connectors, sourceOf(document, ['domains', index]))),
@@ -87,6 +98,7 @@ export function compileSettings(raw: SettingsFile, document: SettingsDocument, f
       hostname: raw.hostname,
       postmaster: raw.postmaster ?? postmasterAt(raw.domains[0]?.name.name ?? raw.hostname),
       excerpt: DSN_EXCERPT,
+      perHour: compileLimit(raw.limits, raw.limits['notifications-per-hour']),
     },
     directory: compileDirectory(raw, connectors, join(dataDirectory, 'directory'), path),
     domainProof: {
@@ -110,7 +122,9 @@ function compileReception(
   connectors: readonly Connector[],
   { claims, addResults }: AuthenticationPart,
   relayNames: readonly string[],
+  path: (name: string) => string,
 ): Omit<ReceptionPart, 'hostname' | 'relayNames' | 'tls'> {
+  const originalClient = raw.peers.gateway?.['original-client'];
   const limits = raw.limits;
   const peers = (['on-premises', 'cloud', 'gateway'] as const).flatMap((peer) => {
     const who = raw.peers[peer];
@@ -126,13 +140,9 @@ function compileReception(
         ];
   });
   return {
-    listeners: raw.listeners.map(({ address, port, tls, 'protocol-log': log }) => ({
-      address,
-      port,
-      tls,
-      ...(log === 'on' && { protocolLog: true as const }),
-    })),
+    listeners: raw.listeners.map((listener) => compileListener(listener, path)),
     peers,
+    ...(originalClient === undefined || originalClient === 'none' ? {} : { originalClient }),
     tenantHeaders: raw.cloud.tenant.headers,
     bareLineEnds: raw['bare-line-ends'],
     headerFirewall: raw['header-firewall'] === 'on',
@@ -140,10 +150,24 @@ function compileReception(
     ...(claims && { watchedDomains: raw.domains.map(({ name }) => name) }),
     messageSize: Math.max(...connectors.map((connector) => connector.messageSize ?? limits['message-size'])),
     recipients: limits.recipients,
-    connections: limits.connections,
-    connectionsPerClient: limits['connections-per-client'],
     sessionIdle: limits['session-idle'],
-    exempt: limits.exempt,
+    limits: compileLimits(limits),
+    blockLists: {
+      lists: raw.admission['dns-block-lists'].map(({ zone, answers, mode }) => ({ zone, answers, mode })),
+      servers: raw.dns.servers,
+    },
+  };
+}
+
+function compileListener(raw: SettingsFile['listeners'][number], path: (name: string) => string): ListenerPart {
+  return {
+    address: raw.address,
+    port: raw.port,
+    tls: raw.tls,
+    ...given('proxies', raw['proxy-protocol']),
+    ...(raw.role === 'submission' ? { submission: { withoutTls: raw['without-tls'] } } : {}),
+    ...given('clientCaFile', raw['client-ca-file'], path),
+    ...(raw['protocol-log'] === 'on' && { protocolLog: true as const }),
   };
 }
 

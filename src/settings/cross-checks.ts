@@ -7,8 +7,8 @@ import { checkConnectors } from './connector-checks.ts';
 import { checkLiveSource } from './directory-checks.ts';
 import type { SettingsDocument } from './document.ts';
 import { checkDomains } from './domain-checks.ts';
+import { checkListeners } from './listener-checks.ts';
 import type { Findings, Mistake, Note } from './mistakes.ts';
-import { sameSocket } from './own-sockets.ts';
 import { checkProbes } from './probes.ts';
 import type { SettingsFile } from './schema.ts';
 
@@ -21,6 +21,7 @@ export function crossCheck(raw: SettingsFile, document: SettingsDocument): { mis
     note: (path, problem, remedy) => void notes.push(document.mistake(path, problem, remedy)),
   };
   checkListeners(raw, findings);
+  checkNames(raw, findings);
   checkConnectors(raw, findings);
   checkAuthentication(raw, findings);
   checkDomains(raw, findings);
@@ -37,33 +38,9 @@ export function crossCheck(raw: SettingsFile, document: SettingsDocument): { mis
   return { mistakes, notes };
 }
 
-function checkListeners(raw: SettingsFile, findings: Findings): void {
-  raw.listeners.forEach((listener, index) => {
-    const first = raw.listeners.findIndex((other) => sameSocket(other, listener));
-    if (first >= 0 && first < index) {
-      findings.mistake(
-        ['listeners', index],
-        `listeners[${first}] has port ${listener.port} already`,
-        'Give each listener a port of its own',
-      );
-    }
-    if (sameSocket(raw.admin, listener)) {
-      findings.mistake(
-        ['admin', 'port'],
-        `listeners[${index}] has port ${listener.port} already`,
-        'Give the admin address another port',
-      );
-    }
-  });
-  raw.listeners.forEach((listener, index) => {
-    // not only unused: the PROXY line would be taken for a command, and the balancer's address for the client's
-    if (listener['proxy-protocol'] !== undefined)
-      findings.mistake(
-        ['listeners', index, 'proxy-protocol'],
-        'the PROXY protocol is not in this version; every client would count as the load balancer',
-        'Remove it, and let the balancer pass TCP on with the address of the client (transparent mode)',
-      );
-  });
+function checkNames(raw: SettingsFile, findings: Findings): void {
+  if (raw.group !== undefined && raw.user === undefined)
+    findings.mistake(['group'], '`user` is missing beside it', 'Name the user too: a group alone would leave the relay root');
   if (!raw.hostname.includes('.')) {
     findings.note(
       ['hostname'],
@@ -130,6 +107,14 @@ function checkPeers(raw: SettingsFile, findings: Findings): void {
         'Add the missing one, or write match: any',
       );
     }
+  }
+  const filter = raw.peers.gateway;
+  if (filter?.['original-client'] === 'xclient' && filter.networks.length === 0 && filter['networks-file'] === undefined) {
+    findings.mistake(
+      ['peers', 'gateway', 'original-client'],
+      'XCLIENT is taken from listed addresses alone, and none is listed',
+      'Add networks with the addresses of the filter',
+    );
   }
   const cloudMay = raw.peers.cloud?.['relay-to'] ?? [];
   if (cloudMay.some((what) => what !== 'own')) {
@@ -258,11 +243,4 @@ function noteFewRecipients({ limits }: SettingsFile, findings: Findings): void {
 }
 
 /** Settings whose behaviour comes with a later version. */
-function noteUnused(raw: SettingsFile, findings: Findings): void {
-  if (raw.peers.gateway !== undefined && raw.peers.gateway['original-client'] !== 'none')
-    findings.note(
-      ['peers', 'gateway', 'original-client'],
-      "accepted, not used yet: records and Received name the filter's address, not that of the client behind it",
-      "Look for the client in the filter's own log, or write original-client: none",
-    );
-}
+function noteUnused(raw: SettingsFile, findings: Findings): void {}

@@ -1,5 +1,6 @@
 /** One YAML file: its plain value, and the line of every part of it. */
 import { isMap, isScalar, LineCounter, type Node, type Pair, parseDocument } from 'yaml';
+import { printable } from '../platform/printable.ts';
 import { formatPath, type Mistake, type SettingPath } from './mistakes.ts';
 
 /** Octets; a settings file is read by people. */
@@ -43,13 +44,21 @@ export function readDocument(file: string, text: string): ReadDocument {
     };
   }
   const lines = new LineCounter();
-  const yaml = parseDocument(text, { lineCounter: lines, uniqueKeys: true, merge: false, strict: true, prettyErrors: false });
+  const yaml = parseDocument(text, {
+    lineCounter: lines,
+    uniqueKeys: true,
+    merge: false,
+    strict: true,
+    prettyErrors: false,
+    logLevel: 'silent',
+    stringKeys: true,
+  });
   const mistakes = [...yaml.errors, ...yaml.warnings].map((error) => {
     const { line, col } = lines.linePos(error.pos[0]);
     return at(
       line,
       col,
-      firstLine(error.message),
+      printable(firstLine(error.message)),
       'Mend the YAML here; indent with spaces, and quote values with : # or * in them',
     );
   });
@@ -79,9 +88,9 @@ export function readDocument(file: string, text: string): ReadDocument {
   const mistake = (path: SettingPath, problem: string, remedy: string, part?: 'key' | 'value'): Mistake => ({
     file,
     ...locate(path, part),
-    path: formatPath(path),
-    problem,
-    remedy,
+    path: printable(formatPath(path)),
+    problem: printable(problem),
+    remedy: printable(remedy),
   });
 
   let value: unknown;

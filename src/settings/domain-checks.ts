@@ -4,13 +4,15 @@ import type { Findings, SettingPath } from './mistakes.ts';
 import type { SettingsFile } from './schema.ts';
 
 export function checkDomains(raw: SettingsFile, findings: Findings): void {
+  const firsts = new Map<string, number>();
+  const connectors = raw.connectors.map(asConnector);
   raw.domains.forEach((domain, index) => {
     const name = domain.name.name;
     const at = ['domains', index] as const;
-    const first = raw.domains.findIndex(
-      (other) => other.name.name === name && other.name.includeSubdomains === domain.name.includeSubdomains,
-    );
-    if (first < index) findings.mistake([...at, 'name'], `${name} stands here twice (domains[${first}])`, 'Keep one of them');
+    const key = `${domain.name.includeSubdomains ? '*.' : ''}${name}`;
+    const first = firsts.get(key);
+    if (first === undefined) firsts.set(key, index);
+    else findings.mistake([...at, 'name'], `${name} stands here twice (domains[${first}])`, 'Keep one of them');
     if (raw.cloud['routing-domains'].includes(name)) {
       findings.mistake(
         [...at, 'name'],
@@ -19,9 +21,7 @@ export function checkDomains(raw: SettingsFile, findings: Findings): void {
       );
     }
     const unknown = domain['unknown-recipients'] ?? (domain.type === 'authoritative' ? 'reject' : 'on-premises');
-    const side =
-      connectorFor(raw.connectors.map(asConnector), name, 'external') ??
-      connectorFor(raw.connectors.map(asConnector), name, 'internal');
+    const side = connectorFor(connectors, name, 'external') ?? connectorFor(connectors, name, 'internal');
     checkOnPremisesSide(raw, findings, at, { name, unknown, side, mx: domain.mx });
     if (unknown === 'cloud' && raw.cloud['routing-domains'].length === 0) {
       findings.mistake(

@@ -60,7 +60,11 @@ export async function checkSettings(file: string, text: string): Promise<Loaded>
     if (!isEcho(mistake, first)) mistakes.push(mistake);
   }
   if (mistakes.length > 0) return { ok: false, mistakes: inOrder(mistakes) };
-  return { ok: true, settings: compileSettings(raw, document, named.networks), notes: inOrder(crossed.notes) };
+  return {
+    ok: true,
+    settings: compileSettings(raw, document, named.networks),
+    notes: inOrder([...crossed.notes, ...named.notes]),
+  };
 }
 
 /** The rest of a file with mistakes, so that one look finds as many of them as there are. */

@@ -4,16 +4,18 @@ import { access, constants, readFile } from 'node:fs/promises';
 import { dirname, isAbsolute, resolve } from 'node:path';
 import type { PeerNetworks } from './compile.ts';
 import type { SettingsDocument } from './document.ts';
-import type { Mistake, SettingPath } from './mistakes.ts';
+import type { Mistake, Note, SettingPath } from './mistakes.ts';
 import type { SettingsFile } from './schema.ts';
+import { tooOpen } from './secrets.ts';
 import { parseNetwork } from './values.ts';
 
 /** Reads what must be read now (networks) and looks at the rest. */
 export async function checkNamedFiles(
   raw: SettingsFile,
   document: SettingsDocument,
-): Promise<{ mistakes: Mistake[]; networks: PeerNetworks }> {
+): Promise<{ mistakes: Mistake[]; notes: Note[]; networks: PeerNetworks }> {
   const mistakes: Mistake[] = [];
+  const notes: Note[] = [];
   const base = dirname(resolve(document.file));
   const absolute = (name: string): string => (isAbsolute(name) ? name : resolve(base, name));
   const add = (path: SettingPath, problem: string, remedy: string): void =>
@@ -37,6 +39,12 @@ export async function checkNamedFiles(
     const keyText = await text([...path, 'key'], key);
     if (certificateText === undefined || keyText === undefined) return;
     checkPair(path, certificateText, keyText, add);
+    await secret([...path, 'key'], key, 'the private key');
+  };
+  const secret = async (path: SettingPath, name: string | undefined, what: string): Promise<void> => {
+    const wrong = name === undefined ? undefined : await tooOpen(absolute(name), what);
+    if (wrong === undefined) return;
+    (wrong.severity === 'note' ? notes : mistakes).push(document.mistake(path, wrong.problem, wrong.remedy));
   };
 
   const { certificate, key } = raw.tls;
@@ -48,6 +56,11 @@ export async function checkNamedFiles(
     );
   }
   await pair(['tls'], certificate, key);
+  for (const [index, { 'client-ca-file': ca }] of raw.listeners.entries()) {
+    const at = ['listeners', index, 'client-ca-file'] as const;
+    const authority = ca === undefined ? undefined : await text(at, ca);
+    if (authority !== undefined) checkAuthority(at, authority, add);
+  }
   for (const [index, connector] of raw.connectors.entries()) {
     const at = ['connectors', index, 'tls'] as const;
     await pair(at, connector.tls.certificate, connector.tls.key);
@@ -68,6 +81,7 @@ export async function checkNamedFiles(
   // an empty one is to be filled later
   if (url !== undefined && url.trim() !== '' && !/^https?:\/\/\S+$/.test(url.trim()))
     add(['alerts', 'webhook-file'], 'the file holds no http(s) URL', 'It has one line, like https://hooks.example.net/T1/B2');
+  await secret(['alerts', 'webhook-file'], raw.alerts['webhook-file'], 'the URL');
   for (const [index, { wait }] of raw.probes.entries()) {
     for (const name of ['ca-file', 'password-file', 'access-token-file'] as const)
       await readable(['probes', index, 'wait', 'imap', name], wait.imap?.[name]);
@@ -76,12 +90,15 @@ export async function checkNamedFiles(
     const at = ['directory', 'sources', index] as const;
     await readable([...at, 'file'], source.file);
     await readable([...at, 'ldap', 'password-file'], source.ldap?.['password-file']);
+    await secret([...at, 'ldap', 'password-file'], source.ldap?.['password-file'], 'the password');
     await readable([...at, 'ldap', 'ca-file'], source.ldap?.['ca-file']);
     await pair([...at, 'graph'], source.graph?.certificate, source.graph?.key);
     await readable([...at, 'graph', 'secret-file'], source.graph?.['secret-file']);
+    await secret([...at, 'graph', 'secret-file'], source.graph?.['secret-file'], 'the secret');
   }
   const tokenFile = raw.admin['token-file'];
   if (tokenFile !== undefined) {
+    await secret(['admin', 'token-file'], tokenFile, 'the token');
     const token = await text(['admin', 'token-file'], tokenFile);
     if (token !== undefined && token.trim().length < 16)
       add(['admin', 'token-file'], 'the token in this file is shorter than 16 characters', 'Make one with: openssl rand -hex 32');
@@ -97,7 +114,7 @@ export async function checkNamedFiles(
     cloud: await networksOf('cloud'),
     gateway: await networksOf('gateway'),
   };
-  return { mistakes, networks };
+  return { mistakes, notes, networks };
 }
 
 function cannotRead(file: string, error: unknown): [problem: string, remedy: string] {
@@ -119,6 +136,19 @@ function isCertificate(text: string): boolean {
     return new X509Certificate(text) instanceof X509Certificate;
   } catch {
     return false;
+  }
+}
+
+function checkAuthority(path: SettingPath, text: string, add: Add): void {
+  try {
+    if (new X509Certificate(text).ca) return;
+    add(
+      path,
+      'the certificate in this file is not one of an authority',
+      'Name the certificate that signed those of your servers',
+    );
+  } catch {
+    add(path, 'the file holds no certificate in PEM', 'It begins with -----BEGIN CERTIFICATE-----');
   }
 }
 

@@ -123,7 +123,8 @@ export const peers = z
           'relay-to': says(relayTo.default(['own']), 'What they may send to', 'it passes on what outsiders send'),
           'original-client': says(
             z.enum(['none', 'received', 'xclient']).default('none'),
-            'Where the address of the client behind the filter is found',
+            '`received`: the address of the client behind the filter is read from its Received fields, for records and checks of the sender; `xclient`: the filter tells it by XCLIENT, and the client counts as `external`',
+            'a filter must be known to tell it, and neither way gives anybody more rights',
           ),
         })
         .optional(),

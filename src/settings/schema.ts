@@ -6,10 +6,11 @@ import { z } from 'zod';
 import { authentication, headerFirewall } from './schema-authentication.ts';
 import { connector } from './schema-connectors.ts';
 import { hold, source } from './schema-directory.ts';
+import { admission, limits } from './schema-limits.ts';
 import { probe } from './schema-probes.ts';
 import { cloud, domain, peers, rule } from './schema-routing.ts';
 import { protocolLog, says } from './schema-words.ts';
-import { dnsServer, duration, filePath, hostName, ipAddress, mailboxAddress, network, size } from './values.ts';
+import { accountName, dnsServer, duration, filePath, hostName, ipAddress, mailboxAddress, network, size } from './values.ts';
 
 const port = () => z.int().min(0).max(65_535);
 
@@ -37,9 +38,27 @@ const listener = z.strictObject({
     'other mail servers speak STARTTLS',
   ),
   'protocol-log': protocolLog(),
+  role: says(
+    z.enum(['relay', 'submission']).default('relay'),
+    '`submission` (port 587, or 465 with `tls: implicit`) takes mail from `peers.on-premises` alone, by network or certificate, and in TLS; there is no AUTH',
+    'everybody may send mail to your domains',
+  ),
+  'without-tls': says(
+    z.array(network()).default([]),
+    'With `role: submission`: networks of on-premises devices that may send without TLS, such as old printers',
+    'what they send could be read',
+  ),
+  'client-ca-file': says(
+    filePath().optional(),
+    'PEM: the authority of your own that vouches for client certificates at this listener, instead of the public ones',
+    undefined,
+    'the public authorities',
+  ),
   'proxy-protocol': says(
-    z.array(network()).optional(),
-    'Load balancers (networks) that send a PROXY header before the session; not in this version, so it is refused',
+    z.array(network()).min(1).optional(),
+    'Load balancers (networks) that send a PROXY header, version 1 or 2, before all else; from them it must come, from others it is refused',
+    undefined,
+    'nobody may send one',
   ),
 });
 
@@ -81,37 +100,6 @@ const queue = z
   })
   .prefault({});
 
-const limits = z
-  .strictObject({
-    'message-size': says(
-      size().prefault('50MiB'),
-      'The largest message where a connector says nothing else',
-      'above what Exchange sends by default',
-    ),
-    recipients: says(
-      z.int().min(1).max(100_000).default(1000),
-      'Recipients in one transaction',
-      'RFC 5321 §4.5.3.1.8 asks for at least 100',
-    ),
-    connections: says(
-      z.int().min(1).max(1_000_000).default(10_000),
-      'Sessions at a time',
-      'a bound well under the memory of a small machine',
-    ),
-    'connections-per-client': says(
-      z.int().min(1).max(1_000_000).default(100),
-      'Sessions of one client address at a time',
-      'one noisy client leaves room for the others',
-    ),
-    'session-idle': says(duration().prefault('5m'), 'How long a silent client is waited for', 'RFC 5321 §4.5.3.2.7'),
-    exempt: says(
-      z.array(network()).default([]),
-      'Networks that no admission limit binds (size and recipients still do)',
-      'nobody, until you name them',
-    ),
-  })
-  .prefault({});
-
 const admin = z
   .strictObject({
     address: says(
@@ -148,6 +136,13 @@ export const settingsSchema = z.strictObject({
     'the hostname',
   ),
   'data-directory': says(filePath().prefault('../var'), 'Spool, evidence, directory versions, the self-signed certificate'),
+  user: says(
+    accountName().optional(),
+    'Who the relay becomes when root has started it and the ports are bound; all that is named here must be readable for them',
+    'what is broken into from outside must not be root',
+    'whoever starts it',
+  ),
+  group: says(accountName().optional(), 'With `user`: the group', undefined, "the user's own"),
   postmaster: says(
     mailboxAddress().optional(),
     'Who reads the mail to postmaster; never refused',
@@ -225,6 +220,7 @@ export const settingsSchema = z.strictObject({
   ),
   queue: says(queue, 'How long we try'),
   limits: says(limits, 'What a client may take'),
+  admission: says(admission, 'Who is asked about clients from outside'),
   dns: says(
     z
       .strictObject({ servers: says(z.array(dnsServer()).default([]), 'The servers to ask', undefined, "the system's") })

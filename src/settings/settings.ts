@@ -7,7 +7,9 @@ import type { PeerClass } from '../mail/peer.ts';
 import type { SmtpReply } from '../mail/reply.ts';
 import type { Connector, Side, TlsProfile } from '../mail/route.ts';
 import type { AuthenticationPart } from './authentication.ts';
+import type { LimitPart, LimitsPart } from './compile-limits.ts';
 import type { ProbePart } from './probes.ts';
+import type { LimitMode } from './schema-limits.ts';
 
 export interface Settings {
   /** Absolute path of the file they came from. */
@@ -16,6 +18,8 @@ export interface Settings {
   readonly relayNames: readonly Domain[];
   /** Absolute path. */
   readonly dataDirectory: string;
+  /** Who to become after root has bound the ports. */
+  readonly account?: { readonly user: string; readonly group?: string };
   readonly log: { readonly level: string; readonly format: 'json' | 'pretty' };
   readonly alerts: { readonly mailTo: readonly Mailbox[]; readonly webhookFile?: string };
   /** Milliseconds. */
@@ -25,7 +29,13 @@ export interface Settings {
   readonly routing: RoutingPart;
   readonly authentication: AuthenticationPart;
   readonly delivery: DeliveryPart;
-  readonly bounce: { readonly hostname: string; readonly postmaster: Mailbox; readonly excerpt: number };
+  readonly bounce: {
+    readonly hostname: string;
+    readonly postmaster: Mailbox;
+    readonly excerpt: number;
+    /** Notices to one sender. */
+    readonly perHour: LimitPart;
+  };
   readonly directory: DirectoryPart;
   readonly domainProof: DomainProofPart;
   readonly probes: readonly ProbePart[];
@@ -43,15 +53,23 @@ export interface ServerTls {
   readonly renewalHook?: readonly string[];
 }
 
+export interface ListenerPart {
+  readonly address: string;
+  readonly port: number;
+  readonly tls: 'starttls' | 'implicit';
+  /** Networks of load balancers that send a PROXY header. */
+  readonly proxies?: readonly string[];
+  /** For on-premises peers alone; `withoutTls`: networks. */
+  readonly submission?: { readonly withoutTls: readonly string[] };
+  /** Absolute path, PEM. */
+  readonly clientCaFile?: string;
+  readonly protocolLog?: true;
+}
+
 export interface ReceptionPart {
   readonly hostname: string;
   readonly relayNames: readonly string[];
-  readonly listeners: readonly {
-    readonly address: string;
-    readonly port: number;
-    readonly tls: 'starttls' | 'implicit';
-    readonly protocolLog?: true;
-  }[];
+  readonly listeners: readonly ListenerPart[];
   readonly tls: ServerTls;
   readonly peers: readonly {
     readonly peer: PeerClass;
@@ -59,6 +77,7 @@ export interface ReceptionPart {
     readonly certificateNames: readonly string[];
     readonly match: 'any' | 'all';
   }[];
+  readonly originalClient?: 'received' | 'xclient';
   readonly tenantHeaders: Readonly<Record<string, string>>;
   readonly bareLineEnds: 'reject' | 'normalise';
   readonly headerFirewall: boolean;
@@ -67,11 +86,13 @@ export interface ReceptionPart {
   /** Octets: the largest limit of any route (C14). */
   readonly messageSize: number;
   readonly recipients: number;
-  readonly connections: number;
-  readonly connectionsPerClient: number;
   /** Milliseconds. */
   readonly sessionIdle: number;
-  readonly exempt: readonly string[];
+  readonly limits: LimitsPart;
+  readonly blockLists: {
+    readonly lists: readonly { readonly zone: string; readonly answers: readonly string[]; readonly mode: LimitMode }[];
+    readonly servers: readonly string[];
+  };
 }
 
 export interface DomainPart {

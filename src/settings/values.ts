@@ -177,6 +177,13 @@ export const label = (what: string) =>
     what,
     'on-premises: letters, digits, dots, dashes',
   );
+/** The name of a user or group of the system. */
+export const accountName = () =>
+  parsed(
+    (text) => (/^[A-Za-z_][A-Za-z0-9_.-]{0,31}$/.test(text) ? text : undefined),
+    'the name of an account',
+    'bridgehead: the user or group of the system',
+  );
 /** A path; relative ones count from the settings file's folder. */
 export const filePath = () =>
   parsed(

@@ -37,6 +37,8 @@ export interface DraftParts {
   ) => Promise<void>;
   /** The disk failed a body file: a sync or a write, not for want of room. */
   readonly failed: (error: Error) => void;
+  /** There is no room for a body file. */
+  readonly full: () => void;
 }
 
 export class BodyDraft {
@@ -77,7 +79,7 @@ export class BodyDraft {
   async commit(message: NewMessage, events: readonly EventRecord[]): Promise<void> {
     if (this.#ended) throw new Error('the draft has ended');
     this.#ended = true;
-    const { files, memory, accept, failed } = this.#parts;
+    const { files, memory, accept, failed, full } = this.#parts;
     const file = this.#file;
     if (file === undefined) {
       const [first] = this.#chunks;
@@ -96,7 +98,8 @@ export class BodyDraft {
       await file.finish();
     } catch (error) {
       this.#drop(file);
-      if (!isShortage(error as NodeJS.ErrnoException)) failed(error as Error);
+      if (isFull(error as NodeJS.ErrnoException)) full();
+      else if (!isShortage(error as NodeJS.ErrnoException)) failed(error as Error);
       throw error;
     }
     try {
@@ -135,7 +138,12 @@ export class BodyDraft {
   }
 }
 
-/** Out of room, quota or descriptors: this message is refused, the disk is not to blame. */
+/** Out of room or quota: this message is refused, and others until there is some. */
+function isFull({ code }: NodeJS.ErrnoException): boolean {
+  return code === 'ENOSPC' || code === 'EDQUOT';
+}
+
+/** Out of descriptors: this message is refused, the disk is not to blame. */
 function isShortage({ code }: NodeJS.ErrnoException): boolean {
-  return code === 'ENOSPC' || code === 'EDQUOT' || code === 'EMFILE' || code === 'ENFILE';
+  return code === 'EMFILE' || code === 'ENFILE';
 }

@@ -90,9 +90,9 @@ function encodeRecipient(recipient: SpooledRecipient): RecipientRow {
 /** Reads a record; throws where it is none of ours. */
 export function decode(id: SpoolId, record: string): Stored {
   const [receivedAt, sender, flags, size, wireSize, origin, messageId, envid, recipients, more] = JSON.parse(record) as Row;
-  if (typeof receivedAt !== 'number' || typeof wireSize !== 'number' || !Array.isArray(recipients)) {
+  if (![receivedAt, flags, size, wireSize].every(isCount) || !isText(messageId) || !isText(envid) || !isObject(origin))
     throw new Error('not the record of a message');
-  }
+  if (!Array.isArray(recipients) || recipients.length === 0) throw new Error('a message without recipients');
   const message: SpooledMessage = {
     id,
     receivedAt,
@@ -111,18 +111,27 @@ export function decode(id: SpoolId, record: string): Stored {
   return { message, bodyInFile: (flags & BODY_IN_FILE) !== 0 };
 }
 
+const STATES: ReadonlySet<string> = new Set<RecipientState>(['queued', 'deferred', 'held', 'relayed', 'failed', 'expired']);
+const isCount = (value: unknown): boolean => Number.isSafeInteger(value);
+const isText = (value: unknown): boolean => value === null || typeof value === 'string';
+const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** A recipient in a state that nobody knows would wait for ever, and nobody would be told: such a record is set aside. */
 function decodeRecipient([address, state, attempts, nextAttemptAt, rest]: RecipientRow, index: number): SpooledRecipient {
+  if (!STATES.has(state) || !isCount(attempts) || !Number.isFinite(nextAttemptAt) || (rest !== undefined && !isObject(rest)))
+    throw new Error('not the record of a recipient');
   return { index, address: readMailbox(address), state, attempts, nextAttemptAt, ...rest };
 }
 
 /** What we wrote was parsed at the edge: only a quoted local part needs the parser again. */
 function readMailbox(address: string): Mailbox {
+  if (typeof address !== 'string') throw new Error('an address that is no text');
   if (address.startsWith('"')) {
     const parsed = parseMailbox(address);
     if (parsed === undefined) throw new Error(`not a mailbox: ${address}`);
     return parsed;
   }
   const at = address.lastIndexOf('@');
-  if (at < 1) throw new Error(`not a mailbox: ${address}`);
+  if (at < 1 || at === address.length - 1) throw new Error(`not a mailbox: ${address}`);
   return { localPart: address.slice(0, at), domain: address.slice(at + 1) as Domain, address };
 }

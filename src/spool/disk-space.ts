@@ -19,6 +19,17 @@ export class DiskSpace {
     this.#log = log;
   }
 
+  /** Octets that must be free, while fewer are. */
+  get wanted(): number | undefined {
+    return this.isEnough() ? undefined : this.#least;
+  }
+
+  /** The disk said so itself. */
+  full(): void {
+    this.#checkedAt = this.#clock.monotonic();
+    this.#enough = false;
+  }
+
   /** Asks the disk at most once a second. */
   isEnough(): boolean {
     const now = this.#clock.monotonic();

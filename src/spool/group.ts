@@ -56,3 +56,10 @@ export function linesOf(events: readonly EventRecord[]): string {
   for (const event of events) lines += lines === '' ? JSON.stringify(event) : `\n${JSON.stringify(event)}`;
   return lines;
 }
+
+/** Octets of the bodies and records in changes. */
+export function octetsOf(changes: readonly Change[]): number {
+  let octets = 0;
+  for (const { writes } of changes) for (const { record, body } of writes) octets += (record?.length ?? 0) + (body?.length ?? 0);
+  return octets;
+}

@@ -24,7 +24,9 @@ export interface Selector {
 }
 
 export type Steering =
-  | { readonly kind: 'hold' | 'retry' | 'expire'; readonly reason?: string }
+  | { readonly kind: 'retry' | 'expire'; readonly reason?: string }
+  /** `by` is who holds; an operator where absent. */
+  | { readonly kind: 'hold'; readonly reason?: string; readonly by?: string }
   | {
       readonly kind: 'release';
       readonly reason?: string;
@@ -89,7 +91,7 @@ export function steer(
 function steered(recipient: SpooledRecipient, steering: Steering, now: number): SpooledRecipient {
   switch (steering.kind) {
     case 'hold':
-      return hold(recipient, now);
+      return hold(recipient, now, steering.by);
     case 'release':
       return release(recipient, now);
     case 'retry':

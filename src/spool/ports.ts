@@ -10,7 +10,7 @@ export interface SpoolSettings {
   readonly messageSize: number;
   /** Milliseconds a transaction may take; 30,000 where absent. */
   readonly commitDeadline?: number;
-  /** Milliseconds to the first try after a failure, doubled up to 30 s; 1,000 where absent. */
+  /** Milliseconds to the first try after a failure, doubled up to 10 s; 1,000 where absent. */
   readonly reopenDelay?: number;
   /** Octets of fresh mail kept in memory for its first delivery, and of drafts; 16 MiB each where absent. */
   readonly memory?: number;
@@ -47,6 +47,10 @@ export interface SpoolStats {
   /** Records that cannot be delivered and wait for a person. */
   readonly setAside: number;
   readonly failure: Failure | undefined;
+  /** Octets that must be free on the disk for mail to be taken, while fewer are. */
+  readonly spaceWanted: number | undefined;
+  /** Messages held because the process died over them. */
+  readonly culprits: readonly SpoolId[];
 }
 
 /** Records of one spool transaction, JSON lines without a final newline (design.md D6). */

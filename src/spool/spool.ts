@@ -17,12 +17,14 @@ import { DiskSpace, octetsFree } from './disk-space.ts';
 import type { DueIndex } from './due-index.ts';
 import { FreshMail } from './fresh-mail.ts';
 import type { Write } from './group.ts';
+import type { Hands, HandsFile } from './hands.ts';
 import { type Selector, type Steering, steer } from './operations.ts';
 import type { CommittedLines, Failure, SpoolParts, SpoolSettings, SpoolStats } from './ports.ts';
 import { select, type Walked } from './selection.ts';
-import { accepted, isDone, settled } from './states.ts';
+import { accepted, CRASH, isDone, settled } from './states.ts';
 import type { Store } from './store.ts';
 import { BytesBody, MissingBody, PiecesBody } from './stored-body.ts';
+import { Suspects, suspectKey } from './suspects.ts';
 
 const MOST_LOOSE_RECORDS = 10_000;
 
@@ -39,6 +41,8 @@ export class Spool implements AsyncDisposable {
   readonly #drafts: DraftMemory;
   readonly #draftParts: DraftParts;
   readonly #walked: Walked;
+  readonly #hands: HandsFile;
+  readonly #suspects: Suspects;
   #wake: () => void = () => {};
   #loose = 0;
   #dropped = 0;
@@ -47,7 +51,15 @@ export class Spool implements AsyncDisposable {
   constructor(
     settings: SpoolSettings,
     parts: SpoolParts,
-    opened: { store: Store; files: BodyFiles; index: DueIndex; lock: Disposable; aside: number },
+    opened: {
+      store: Store;
+      files: BodyFiles;
+      index: DueIndex;
+      lock: Disposable;
+      aside: number;
+      hands: HandsFile;
+      suspects: ReadonlySet<SpoolId>;
+    },
   ) {
     this.#clock = parts.clock;
     this.#log = parts.log;
@@ -56,6 +68,19 @@ export class Spool implements AsyncDisposable {
     this.#index = opened.index;
     this.#lock = opened.lock;
     this.#aside = opened.aside;
+    this.#hands = opened.hands;
+    this.#suspects = new Suspects(
+      opened.suspects,
+      (id) => {
+        this.#index.release(id);
+        this.#wake();
+      },
+      (id) =>
+        void this.#store
+          .write({ writes: [], events: [], keep: true, control: { key: suspectKey(id), value: undefined } })
+          .catch(() => {}),
+    );
+    this.#hands.ended = (id) => this.#suspects.clear(id);
     const memory = settings.memory ?? 16 * 1024 * 1024;
     this.#drafts = { used: 0, limit: memory };
     this.#fresh = new FreshMail(memory);
@@ -67,6 +92,7 @@ export class Spool implements AsyncDisposable {
       memory: this.#drafts,
       accept: (message, wireSize, body, events, pieces) => this.#accept(message, wireSize, body, events, pieces),
       failed: (error) => this.#store.fail(error),
+      full: () => this.#space.full(),
     };
     this.#walked = {
       databases: () => this.#store.databases,
@@ -118,7 +144,7 @@ export class Spool implements AsyncDisposable {
 
   /** Ids of unclaimed messages that are due, the oldest due time first; claimed by this call. None while the store fails. */
   due(now: number, limit: number): SpoolId[] {
-    return this.#store.failure === undefined ? this.#index.claim(now, limit) : [];
+    return this.#store.failure === undefined ? this.#suspects.sift(this.#index.claim(now, limit)) : [];
   }
 
   /** When the next unclaimed message falls due; `undefined` where none waits, and while the store fails: `onDue` tells. */
@@ -174,9 +200,43 @@ export class Spool implements AsyncDisposable {
     for (const { message: made, body } of born) this.#born(made, false, new BytesBody(body));
   }
 
+  /** Told of each attempt, so that what brings the process down is known at the next start. */
+  get hands(): Hands {
+    return this.#hands;
+  }
+
+  /** An uncaught error: what delivery has in its hands is written down as its possible cause. Blocks; never throws. */
+  noteFault(): void {
+    try {
+      this.#hands.note();
+    } catch (error) {
+      this.#log.error({ err: error }, 'what was in hands could not be written down');
+    }
+  }
+
+  /** Sets aside what the process died over again and again, until an operator releases it. Durable when resolved. */
+  async holdCulprits(ids: readonly SpoolId[]): Promise<void> {
+    for (const id of ids) {
+      this.#log.error({ spoolId: id }, 'the relay died again and again while it delivered this message: it is held');
+      await this.steer({ id }, { kind: 'hold', by: CRASH, reason: 'the relay died again and again while delivering it' });
+      await this.setControl(`${CRASH}:${id}`, 'held');
+      this.#suspects.clear(id);
+    }
+  }
+
+  /** Messages held for that. */
+  #culprits(): SpoolId[] {
+    return this.#store.controlsOf(`control:${CRASH}:`).filter((id) => {
+      const isHeld = this.load(id as SpoolId)?.recipients.some(({ state, heldBy }) => state === 'held' && heldBy === CRASH);
+      if (isHeld !== true) void this.setControl(`${CRASH}:${id}`, undefined).catch(() => {});
+      return isHeld;
+    }) as SpoolId[];
+  }
+
   release(id: SpoolId): void {
     this.#index.release(id);
     this.#fresh.forget(id);
+    this.#suspects.released(id);
   }
 
   // Evidence ----------------------------------------------------------------------------------------------------------
@@ -263,6 +323,8 @@ export class Spool implements AsyncDisposable {
       connectors: this.#index.byConnector(),
       setAside: this.#aside,
       failure: this.#store.failure,
+      spaceWanted: this.#space.wanted,
+      culprits: this.#culprits(),
     };
   }
 
@@ -274,6 +336,7 @@ export class Spool implements AsyncDisposable {
   /** Finishes what is under way and lets go of the directory. */
   async close(): Promise<void> {
     await this.#store.close();
+    this.#hands[Symbol.dispose]();
     this.#lock[Symbol.dispose]();
   }
 

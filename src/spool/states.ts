@@ -69,9 +69,12 @@ export function change(recipient: SpooledRecipient, wanted: RecipientChange, now
   return after;
 }
 
-export function hold(recipient: SpooledRecipient, now: number): SpooledRecipient {
+/** Who holds what brought the process down; such a hold ends by an operator, never by a route. */
+export const CRASH = 'crash';
+
+export function hold(recipient: SpooledRecipient, now: number, by = OPERATOR): SpooledRecipient {
   if (isFinal(recipient.state)) return recipient;
-  return { ...recipient, state: 'held', heldBy: OPERATOR, heldSince: recipient.heldSince ?? now };
+  return { ...recipient, state: 'held', heldBy: by, heldSince: recipient.heldSince ?? now };
 }
 
 /** From `held` back to `queued`, due at once; the time it was held is kept, it does not count towards expiry (C9). */

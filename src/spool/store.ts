@@ -11,15 +11,17 @@ import type { Log } from '../platform/logger.ts';
 import { mappedMemory } from '../platform/memory.ts';
 import { FORMAT } from './codec.ts';
 import { type Databases, openDatabases } from './databases.ts';
-import { type Change, eventsOf, Group, linesOf } from './group.ts';
+import { type Change, eventsOf, Group, linesOf, octetsOf } from './group.ts';
 import type { Failure } from './ports.ts';
 
 export interface StoreSettings {
   readonly path: string;
   /** Milliseconds a transaction may take. */
   readonly commitDeadline: number;
-  /** Milliseconds to the first try to open again after a failure; it doubles up to 30 s. */
+  /** Milliseconds to the first try to open again after a failure; it doubles up to 10 s. */
   readonly reopenDelay: number;
+  /** Throws where the disk has no room for so many octets: then nothing of them is given to lmdb. */
+  readonly claimRoom?: (octets: number) => void;
 }
 
 /** Octets that the map may grow by, and how often that is looked at, in milliseconds. */
@@ -27,7 +29,7 @@ const MAP_LIMIT = 48 * 1024 * 1024;
 const MAP_WATCH = 250;
 /** Milliseconds that outcomes wait for company. */
 const OUTCOME_DELAY = 2;
-const LONGEST_REOPEN_DELAY = 30_000;
+const LONGEST_REOPEN_DELAY = 10_000;
 
 /** No answer in time: it may yet become durable, and is then removed. */
 export class CommitTooLate extends Error {}
@@ -136,6 +138,11 @@ export class Store {
     return this.#controls.get(key);
   }
 
+  /** What follows `prefix` in the keys that begin with it. */
+  controlsOf(prefix: string): string[] {
+    return [...this.#controls.keys()].filter((key) => key.startsWith(prefix)).map((key) => key.slice(prefix.length));
+  }
+
   setControl(key: string, value: string | undefined): Promise<void> {
     if (value === undefined) this.#controls.delete(key);
     else this.#controls.set(key, value);
@@ -194,6 +201,11 @@ export class Store {
 
   #begin(): void {
     const group = this.#waiting;
+    try {
+      this.#settings.claimRoom?.(octetsOf(group.changes));
+    } catch (error) {
+      return this.#failed(new Group(), error as Error);
+    }
     this.#waiting = new Group();
     this.#open = group;
     // Queued before lmdb's own immediate, which ends its batch: what is put until #seal is one LMDB transaction.

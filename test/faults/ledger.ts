@@ -30,6 +30,7 @@ export class Ledger {
   readonly #entries = new Map<string, Entry>();
   readonly #deliveries = new Map<string, number[]>();
   readonly #wrong: string[] = [];
+  readonly #bounced = new Set<string>();
   #count = 0;
 
   /** A message is about to be sent; until the sender is told, nobody knows. `recipients` as they arrive at the next hop. */
@@ -54,11 +55,16 @@ export class Ledger {
     }
   }
 
-  /** `token recipient` of what was acknowledged and has not arrived. */
+  /** The sender got a DSN for this message: those of its recipients whom it did not reach are accounted for. */
+  bounced(token: string): void {
+    this.#bounced.add(token);
+  }
+
+  /** `token recipient` of what was acknowledged, has not arrived and was not bounced. */
   missing(): string[] {
     const missing: string[] = [];
     for (const [token, entry] of this.#entries) {
-      if (entry.told !== 'acked') continue;
+      if (entry.told !== 'acked' || this.#bounced.has(token)) continue;
       for (const recipient of entry.recipients) {
         if (!this.#deliveries.has(`${token} ${recipient}`)) missing.push(`${token} ${recipient}`);
       }

@@ -17,7 +17,7 @@ export function table(head: readonly string[], rows: readonly (readonly (string 
 
 /** Prints each broken promise, or that all held; the exit status to end with. */
 export function verdict(name: string, broken: readonly string[]): number {
-  for (const promise of broken) say(`BROKEN  ${promise}`);
+  for (const promise of broken.slice(0, 20)) say(`BROKEN  ${promise}`);
   say(broken.length === 0 ? `${name}: ok` : `${name}: ${broken.length} promises broken`);
   return broken.length === 0 ? 0 : 1;
 }

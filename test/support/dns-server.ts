@@ -1,9 +1,12 @@
-/** A DNS server for tests: answers from a table, over UDP. */
+/** A DNS server for tests: answers from a table, over UDP and TCP. */
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
-import { isIPv4 } from 'node:net';
+import { createServer, isIPv4, type Server } from 'node:net';
 
-/** Records of a name; a name that is not in the table does not exist. `fail` is SERVFAIL, `silent` no answer at all. */
+/**
+ * Records of a name; a name that is not in the table does not exist. `fail`: SERVFAIL, no answer at all, REFUSED (as a
+ * server that does not know the zone), an answer to another question, no DNS at all.
+ */
 export interface TestRecords {
   readonly mx?: readonly (readonly [preference: number, exchange: string])[];
   readonly a?: readonly string[];
@@ -15,9 +18,14 @@ export interface TestRecords {
   readonly tlsa?: readonly string[];
   /** Seconds; 0 where nothing is said. */
   readonly ttl?: number;
-  readonly fail?: 'servfail' | 'silent';
+  readonly fail?: 'servfail' | 'silent' | 'refused' | 'wrong-id' | 'garbage';
+  /** Over UDP says no more than that there is more (RFC 2181 §9). */
+  readonly truncated?: true;
 }
 
+const RCODES = { servfail: 2, refused: 5 } as const;
+/** Longer answers are truncated over UDP, whatever EDNS says. */
+const LONGEST_UDP = 1232;
 const TYPES = { 1: 'a', 5: 'cname', 12: 'ptr', 28: 'aaaa', 15: 'mx', 16: 'txt', 52: 'tlsa' } as const;
 
 export class DnsServer implements AsyncDisposable {
@@ -25,21 +33,45 @@ export class DnsServer implements AsyncDisposable {
   /** `MX example.com`, in the order of the questions. */
   readonly questions: string[] = [];
   readonly #socket: Socket;
+  readonly #server: Server;
 
-  private constructor(socket: Socket, records: Record<string, TestRecords>) {
+  private constructor(socket: Socket, server: Server, records: Record<string, TestRecords>) {
     this.#socket = socket;
+    this.#server = server;
     this.records = new Map(Object.entries(records));
     socket.on('message', (query, { address, port }) => {
-      const answer = this.#answer(query);
+      const answer = this.#answer(query, LONGEST_UDP);
       if (answer !== undefined) socket.send(answer, port, address);
+    });
+    server.on('connection', (client) => {
+      let unread = Buffer.alloc(0);
+      client.on('error', () => {});
+      client.on('data', (chunk) => {
+        unread = Buffer.concat([unread, chunk]);
+        for (let end = 2 + (unread[0] ?? 0) * 256 + (unread[1] ?? 0); unread.length > 2 && unread.length >= end; ) {
+          const answer = this.#answer(unread.subarray(2, end), 65_535);
+          if (answer !== undefined) client.write(Buffer.concat([Buffer.from([answer.length >> 8, answer.length & 255]), answer]));
+          unread = unread.subarray(end);
+          end = 2 + (unread[0] ?? 0) * 256 + (unread[1] ?? 0);
+        }
+      });
     });
   }
 
   static async start(records: Record<string, TestRecords>): Promise<DnsServer> {
-    const socket = createSocket('udp4');
-    socket.bind(0, '127.0.0.1');
-    await once(socket, 'listening');
-    return new DnsServer(socket, records);
+    for (let tries = 1; ; tries++) {
+      const server = createServer().listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      const socket = createSocket('udp4');
+      try {
+        socket.bind((server.address() as { port: number }).port, '127.0.0.1'); // one number for both
+        await once(socket, 'listening');
+        return new DnsServer(socket, server, records);
+      } catch (error) {
+        server.close();
+        if (tries === 5) throw error;
+      }
+    }
   }
 
   /** `host:port`, as settings name it. */
@@ -48,12 +80,13 @@ export class DnsServer implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const closed = once(this.#socket, 'close');
+    const closed = Promise.all([once(this.#socket, 'close'), once(this.#server, 'close')]);
     this.#socket.close();
+    this.#server.close();
     await closed;
   }
 
-  #answer(query: Buffer): Buffer | undefined {
+  #answer(query: Buffer, longest: number): Buffer | undefined {
     const labels: string[] = [];
     let at = 12;
     for (let length = query[at] ?? 0; length > 0; length = query[at] ?? 0) {
@@ -66,37 +99,57 @@ export class DnsServer implements AsyncDisposable {
     this.questions.push(`${type?.toUpperCase() ?? '?'} ${name}`);
     const found = this.records.get(name);
     if (found?.fail === 'silent') return undefined;
-    const answers = found === undefined || found.fail !== undefined ? [] : records(found, type);
+    if (found?.fail === 'garbage') return Buffer.from('this is no answer');
+    const failure = found?.fail === 'servfail' || found?.fail === 'refused' ? RCODES[found.fail] : 0;
+    const answers = found === undefined || found.fail !== undefined ? [] : this.#records(found, type);
+    const whole = Buffer.concat(answers);
+    const truncated = longest <= LONGEST_UDP && (found?.truncated === true || whole.length + question.length + 12 > longest);
     const header = Buffer.alloc(12);
     query.copy(header, 0, 0, 2);
-    header.writeUInt16BE(0x8180 | (found === undefined ? 3 : found.fail === 'servfail' ? 2 : 0), 2);
+    if (found?.fail === 'wrong-id') header[0] = (header[0] ?? 0) ^ 255;
+    header.writeUInt16BE(0x8180 | (truncated ? 0x200 : 0) | (found === undefined ? 3 : failure), 2);
     header.writeUInt16BE(1, 4);
-    header.writeUInt16BE(answers.length, 6);
-    return Buffer.concat([header, question, ...answers]);
+    header.writeUInt16BE(truncated ? 0 : answers.length, 6);
+    return Buffer.concat([header, question, ...(truncated ? [] : [whole])]);
+  }
+
+  /** As a resolver answers: an alias is followed as far as it leads, and comes with what it leads to. */
+  #records(found: TestRecords, type: QuestionType): Buffer[] {
+    const chain: Buffer[] = [];
+    let owner: Buffer = IN_QUESTION;
+    let at: TestRecords | undefined = found;
+    for (let hops = 0; at?.cname !== undefined && hops < 8; hops++) {
+      chain.push(record(owner, 5, domain(at.cname), at.ttl));
+      if (type === 'cname') return chain;
+      owner = domain(at.cname);
+      at = this.records.get(at.cname);
+    }
+    return at === undefined || at.cname !== undefined ? chain : [...chain, ...recordsOf(owner, at, type)];
   }
 }
 
-function records(found: TestRecords, type: (typeof TYPES)[keyof typeof TYPES] | undefined): Buffer[] {
-  return answersOf(found, type).map((answer) => withTtl(answer, found.ttl ?? 0));
-}
+type QuestionType = (typeof TYPES)[keyof typeof TYPES] | undefined;
 
-function answersOf(found: TestRecords, type: (typeof TYPES)[keyof typeof TYPES] | undefined): Buffer[] {
-  if (found.cname !== undefined) return [record(5, domain(found.cname))];
+/** The name in the question, by a pointer to it. */
+const IN_QUESTION = Buffer.from([0xc0, 0x0c]);
+
+function recordsOf(owner: Buffer, found: TestRecords, type: QuestionType): Buffer[] {
+  const make = (number: number, data: Buffer): Buffer => record(owner, number, data, found.ttl);
   switch (type) {
     case 'a':
-      return (found.a ?? []).map((address) => record(1, Buffer.from(address.split('.').map(Number))));
+      return (found.a ?? []).map((address) => make(1, Buffer.from(address.split('.').map(Number))));
     case 'aaaa':
-      return (found.aaaa ?? []).map((address) => record(28, ipv6(address)));
+      return (found.aaaa ?? []).map((address) => make(28, ipv6(address)));
     case 'mx':
       return (found.mx ?? []).map(([preference, exchange]) =>
-        record(15, Buffer.concat([Buffer.from([preference >> 8, preference & 255]), domain(exchange)])),
+        make(15, Buffer.concat([Buffer.from([preference >> 8, preference & 255]), domain(exchange)])),
       );
     case 'txt':
-      return (found.txt ?? []).map((text) => record(16, strings(text)));
+      return (found.txt ?? []).map((text) => make(16, strings(text)));
     case 'ptr':
-      return found.ptr === undefined ? [] : [record(12, domain(found.ptr))];
+      return found.ptr === undefined ? [] : [make(12, domain(found.ptr))];
     case 'tlsa':
-      return (found.tlsa ?? []).map((hex) => record(52, Buffer.from(hex, 'hex')));
+      return (found.tlsa ?? []).map((hex) => make(52, Buffer.from(hex, 'hex')));
     case 'cname':
     case undefined:
       return [];
@@ -109,15 +162,11 @@ function strings(text: string): Buffer {
   return Buffer.concat(parts.map((part) => Buffer.concat([Buffer.from([part.length]), Buffer.from(part)])));
 }
 
-function withTtl(answer: Buffer, ttl: number): Buffer {
-  answer.writeUInt32BE(ttl, 6);
-  return answer;
-}
-
-/** A record of the name in the question, with a time to live of 0. */
-function record(type: number, data: Buffer): Buffer {
-  const head = Buffer.from([0xc0, 0x0c, 0, type, 0, 1, 0, 0, 0, 0, data.length >> 8, data.length & 255]);
-  return Buffer.concat([head, data]);
+/** `ttl`: seconds. */
+function record(owner: Buffer, type: number, data: Buffer, ttl = 0): Buffer {
+  const head = Buffer.from([0, type, 0, 1, 0, 0, 0, 0, data.length >> 8, data.length & 255]);
+  head.writeUInt32BE(ttl, 4);
+  return Buffer.concat([owner, head, data]);
 }
 
 function domain(name: string): Buffer {

@@ -34,6 +34,8 @@ export interface PeerScript {
   readonly data?: Reaction;
   /** After the final dot. In LMTP called once a recipient, with the recipient's RCPT line. */
   readonly dot?: Reaction;
+  /** Called with each whole message, whatever is answered to it (`undefined`: nothing). In LMTP once a recipient. */
+  readonly onMessage?: (message: ReceivedMessage, answer: string | undefined) => void;
   /** Called with each piece of a message as it comes. */
   readonly bodyChunk?: (peer: PeerSession, soFar: number) => void;
   readonly rset?: Reaction;
@@ -138,6 +140,11 @@ class Dialogue {
   readonly #peer: ScriptedPeer;
   readonly #session: PeerSession;
   #buffer: Buffer = Buffer.alloc(0);
+  /** Of a message, behind `#buffer`: joined once it is whole. */
+  #pieces: Buffer[] = [];
+  #length = 0;
+  /** The last octets of it, for an end that comes in two pieces. */
+  #tail: Buffer = Buffer.alloc(0);
   #body = false;
   #silent = false;
   #mail = '';
@@ -157,9 +164,22 @@ class Dialogue {
     const { socket } = this.#session;
     socket.on('error', () => {});
     socket.on('data', (chunk: Buffer) => {
-      this.#buffer = this.#buffer.length === 0 ? chunk : Buffer.concat([this.#buffer, chunk]);
+      this.#pieces.push(chunk);
+      this.#length += chunk.length;
+      if (this.#body && !this.#endsIn(chunk)) {
+        this.#peer.script.bodyChunk?.(this.#session, this.#length);
+        return;
+      }
+      this.#buffer = Buffer.concat([this.#buffer, ...this.#pieces]);
+      this.#pieces = [];
       this.#parse();
     });
+  }
+
+  #endsIn(chunk: Buffer): boolean {
+    const window = Buffer.concat([this.#tail, chunk]);
+    this.#tail = window.subarray(-4);
+    return window.includes('\r\n.\r\n');
   }
 
   /** Sends the scripted or the usual answer; returns it. */
@@ -175,7 +195,11 @@ class Dialogue {
       if (this.#body) {
         this.#peer.script.bodyChunk?.(this.#session, this.#buffer.length);
         const end = this.#buffer.subarray(0, 3).toString() === '.\r\n' ? -2 : this.#buffer.indexOf('\r\n.\r\n');
-        if (end === -1) return;
+        if (end === -1) {
+          this.#length = this.#buffer.length;
+          this.#tail = Buffer.concat([Buffer.from('\r\n'), this.#buffer.subarray(-4)]).subarray(-4);
+          return;
+        }
         const wire = this.#buffer.subarray(0, end + 2);
         this.#buffer = this.#buffer.subarray(end + 5);
         this.#body = false;
@@ -273,16 +297,13 @@ class Dialogue {
   #message(wire: Buffer): void {
     const { script } = this.#peer;
     const { secure, socket } = this.#session;
-    const keep = (rcpts: readonly string[]): void => {
+    const settle = (rcpts: readonly string[], answer: string | undefined): void => {
       const protocol = secure ? ((socket as TLSSocket).getProtocol() ?? undefined) : undefined;
-      this.#peer.messages.push({ mail: this.#mail, rcpts, wire, secure, ...(protocol === undefined ? {} : { protocol }) });
+      const message = { mail: this.#mail, rcpts, wire, secure, ...(protocol === undefined ? {} : { protocol }) };
+      script.onMessage?.(message, answer);
+      if (answer?.startsWith('2') === true) this.#peer.messages.push(message);
     };
-    if (script.lmtp === true) {
-      for (const rcpt of this.#rcpts)
-        if (this.#react(script.dot, '250 2.0.0 Stored', rcpt)?.startsWith('2') === true) keep([rcpt]);
-      return;
-    }
-    const answer = this.#react(script.dot, '250 2.0.0 Ok: queued as TEST', '');
-    if (answer?.startsWith('2') === true) keep([...this.#rcpts]);
+    if (script.lmtp === true) for (const rcpt of this.#rcpts) settle([rcpt], this.#react(script.dot, '250 2.0.0 Stored', rcpt));
+    else settle([...this.#rcpts], this.#react(script.dot, '250 2.0.0 Ok: queued as TEST', ''));
   }
 }

@@ -73,17 +73,17 @@ export function judgeProcess(
   facts: { readonly openFiles: number | undefined; readonly userId: number | undefined },
 ): void {
   const needed =
-    settings.reception.connections +
+    settings.reception.limits.connections.most +
     settings.routing.connectors.reduce((sum, { connections }) => sum + connections, 0) +
     OWN_FILES;
   if (facts.openFiles === undefined) report.unknown('how many files the relay may have open', 'this system does not tell');
   else if (facts.openFiles < needed)
     report.warning('open-files-low', 'limits.connections', {
-      what: `the relay may have ${facts.openFiles} files open, and limits.connections ${settings.reception.connections} with the connectors needs ${needed}`,
+      what: `the relay may have ${facts.openFiles} files open, and limits.connections ${settings.reception.limits.connections.most} with the connectors needs ${needed}`,
       why: 'Before the limit of sessions is reached, the system refuses new ones, and deliveries with them (EMFILE)',
       remedy: [
         `LimitNOFILE=${needed} in the service file`,
-        `or limits: { connections: ${Math.max(100, facts.openFiles - OWN_FILES - (needed - OWN_FILES - settings.reception.connections))} }`,
+        `or limits: { connections: ${Math.max(100, facts.openFiles - OWN_FILES - (needed - OWN_FILES - settings.reception.limits.connections.most))} }`,
       ],
     });
   if (facts.userId === 0)

@@ -21,7 +21,7 @@ export interface DoctorSettings {
     readonly tenantHeaders: Readonly<Record<string, string>>;
     /** Octets: what the listeners announce. */
     readonly messageSize: number;
-    readonly connections: number;
+    readonly limits: { readonly connections: { readonly most: number } };
   };
   readonly routing: {
     readonly domains: readonly DoctorDomain[];

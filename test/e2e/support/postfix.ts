@@ -4,15 +4,20 @@ import { greets, run, until, type Workspace } from './workspace.ts';
 
 const PROGRAM = '/usr/sbin/postfix';
 
-export async function startPostfix(workspace: Workspace, port: number, relayPort: number): Promise<{ log(): string }> {
+/** `more`: lines of main.cf that count instead of those here. */
+export async function startPostfix(
+  workspace: Workspace,
+  port: number,
+  relayPort: number,
+  more: readonly string[] = [],
+): Promise<{ log(): string }> {
   if (!existsSync(PROGRAM)) throw new Error('Postfix is not installed: apt-get install postfix');
   const etc = workspace.folder('postfix', 'etc');
   const spool = workspace.folder('postfix', 'spool');
   const data = workspace.folder('postfix', 'data');
   run('chown', ['postfix', data]);
-  writeFileSync(
-    `${etc}/main.cf`,
-    `compatibility_level = 3.6
+  const instead = new Set(more.map((line) => line.split(' =', 1)[0]));
+  const lines = `compatibility_level = 3.6
 queue_directory = ${spool}
 data_directory = ${data}
 daemon_directory = /usr/lib/postfix/sbin
@@ -39,8 +44,9 @@ maximal_backoff_time = 5s
 queue_run_delay = 5s
 maillog_file = ${workspace.path('postfix', 'maillog')}
 maillog_file_prefixes = ${workspace.dir}
-`,
-  );
+`;
+  const own = lines.split('\n').filter((line) => !instead.has(line.split(' =', 1)[0]));
+  writeFileSync(`${etc}/main.cf`, [...own, ...more, ''].join('\n'));
   const services = `127.0.0.1:${port} inet n - n - - smtpd
 pickup    unix  n - n 60 1 pickup
 cleanup   unix  n - n - 0 cleanup

@@ -10,6 +10,8 @@ const MAIN = process.env['BRIDGEHEAD_MAIN'] ?? fileURLToPath(new URL('../../../s
 export interface RelayOptions {
   readonly port: number;
   readonly adminPort: number;
+  /** Instead of one plain listener at `port`: each as YAML in one line. */
+  readonly listeners?: readonly string[];
   /** Settings below the frame: domains, connectors, directory, queue ... as YAML. */
   readonly settings: string;
   readonly recipients: readonly string[];
@@ -17,6 +19,8 @@ export interface RelayOptions {
   readonly sources?: readonly string[];
   readonly dataDirectory?: string;
   readonly name?: string;
+  /** What is run in place of the relay's own entry, with arguments behind `run --config FILE`. */
+  readonly run?: { readonly main: string; readonly args: readonly string[] };
 }
 
 export class Relay {
@@ -26,6 +30,7 @@ export class Relay {
   readonly #workspace: Workspace;
   readonly #name: string;
   readonly #adminPort: number;
+  readonly #run: RelayOptions['run'];
   #child: ChildProcess | undefined;
 
   constructor(workspace: Workspace, options: RelayOptions) {
@@ -33,6 +38,7 @@ export class Relay {
     this.#name = options.name ?? 'relay';
     this.port = options.port;
     this.#adminPort = options.adminPort;
+    this.#run = options.run;
     this.dataDirectory = options.dataDirectory ?? workspace.folder(this.#name, 'data');
     this.config = workspace.path(this.#name, 'bridgehead.yaml');
     workspace.folder(this.#name);
@@ -41,7 +47,7 @@ export class Relay {
       this.config,
       `hostname: relay.example
 data-directory: ${this.dataDirectory}
-listeners: [{ address: 127.0.0.1, port: ${options.port} }]
+listeners: [${(options.listeners ?? [`{ address: 127.0.0.1, port: ${options.port} }`]).join(', ')}]
 admin: { address: 127.0.0.1, port: ${options.adminPort} }
 directory: { sources: [${[...(options.sources ?? []), '{ name: plain, file: recipients.csv }'].join(', ')}] }
 ${options.settings}`,
@@ -60,7 +66,8 @@ ${options.settings}`,
   }
 
   get command(): { readonly file: string; readonly args: readonly string[] } {
-    return { file: process.execPath, args: [MAIN, 'run', '--config', this.config] };
+    const { main = MAIN, args = [] } = this.#run ?? {};
+    return { file: process.execPath, args: [main, 'run', '--config', this.config, ...args] };
   }
 
   /** Starts it, or what `wrap` makes of its command line, and waits until it takes mail. Returns the seconds that took. */
@@ -83,6 +90,16 @@ ${options.settings}`,
 
   get running(): boolean {
     return this.#child !== undefined && isRunning(this.#child);
+  }
+
+  /** How it ended: an exit status or the name of a signal; `undefined` while it runs. */
+  get end(): number | NodeJS.Signals | undefined {
+    return this.#child?.exitCode ?? this.#child?.signalCode ?? undefined;
+  }
+
+  /** A signal ended it. */
+  get wasKilled(): boolean {
+    return (this.#child?.signalCode ?? null) !== null;
   }
 
   log(): string {
@@ -147,6 +164,8 @@ export function twoSides(options: {
   readonly cloud: string;
   readonly tls?: string;
   readonly more?: string;
+  /** More limits, as YAML in braces has them. */
+  readonly limits?: string;
   readonly connections?: number;
 }): string {
   const tls = options.tls ?? 'none';
@@ -157,7 +176,7 @@ cloud: { routing-domains: [tenant.mail.example.net] }
 connectors:
   - { name: on-premises, address-spaces: [example.com], next-hop: ${options.onPremises}, tls: { mode: ${tls} }, connections: ${connections} }
   - { name: cloud, address-spaces: [tenant.mail.example.net], next-hop: ${options.cloud}, tls: { mode: ${tls} }, connections: ${connections} }
-limits: { exempt: [127.0.0.0/8] }
+limits: { exempt: [127.0.0.0/8]${options.limits === undefined ? '' : `, ${options.limits}`} }
 ${options.more ?? ''}`;
 }
 

@@ -32,8 +32,9 @@ export class SmtpClient {
     port: number,
     from = '127.0.0.1',
     deadline = 60_000,
+    host = '127.0.0.1',
   ): Promise<{ client: SmtpClient; greeting: Reply } | undefined> {
-    const socket = connect({ port, host: '127.0.0.1', localAddress: from });
+    const socket = connect({ port, host, localAddress: from });
     socket.setNoDelay(true);
     socket.setTimeout(deadline, () => socket.destroy());
     const client = new SmtpClient(socket);

@@ -13,7 +13,7 @@ export interface Delivery {
   readonly recipients: readonly string[];
 }
 
-/** What to answer; `undefined` is 250 (354 to DATA), `drop` ends the connection, `silent` never answers. */
+/** What to answer; `undefined` is 250 (354 to DATA), `drop` ends the connection, `silent` never answers again. */
 export type Answer = (stage: 'connect' | 'mail' | 'rcpt' | 'data' | 'dot', argument: string) => string | undefined;
 
 const END = Buffer.from('\r\n.\r\n');
@@ -65,14 +65,19 @@ export class SmtpSink implements AsyncDisposable {
     let inData = false;
     let pending: Buffer[] = [];
     let tail = Buffer.alloc(0);
+    let isMute = false;
+    const write = (text: string): void => {
+      if (!isMute) socket.write(text);
+    };
     const say = (answer: string | undefined, usual: string): boolean => {
       if (answer === 'drop') socket.destroy();
-      else if (answer !== 'silent') socket.write(`${answer ?? usual}\r\n`);
+      else if (answer === 'silent') isMute = true;
+      else write(`${answer ?? usual}\r\n`);
       return answer === undefined || answer.startsWith('2') || answer.startsWith('3');
     };
     const line = (text: string): void => {
       const verb = text.slice(0, 4).toUpperCase();
-      if (verb === 'EHLO') socket.write('250-sink.example\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 ENHANCEDSTATUSCODES\r\n');
+      if (verb === 'EHLO') write('250-sink.example\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 ENHANCEDSTATUSCODES\r\n');
       else if (verb === 'MAIL') {
         recipients = [];
         say(this.answer('mail', text), '250 2.1.0 Ok');
@@ -80,11 +85,11 @@ export class SmtpSink implements AsyncDisposable {
         if (say(this.answer('rcpt', text), '250 2.1.5 Ok')) recipients.push(/<([^>]*)>/.exec(text)?.[1] ?? '');
       } else if (verb === 'DATA') {
         inData = recipients.length === 0 ? false : say(this.answer('data', ''), '354 Go on');
-        if (recipients.length === 0) socket.write('554 5.5.1 No valid recipients\r\n');
+        if (recipients.length === 0) write('554 5.5.1 No valid recipients\r\n');
         tail = Buffer.from('\r\n');
-      } else if (verb === 'RSET' || verb === 'NOOP') socket.write('250 2.0.0 Ok\r\n');
-      else if (verb === 'QUIT') socket.end('221 2.0.0 Bye\r\n');
-      else socket.write('502 5.5.1 Not here\r\n');
+      } else if (verb === 'RSET' || verb === 'NOOP') write('250 2.0.0 Ok\r\n');
+      else if (verb === 'QUIT') socket.end(isMute ? '' : '221 2.0.0 Bye\r\n');
+      else write('502 5.5.1 Not here\r\n');
     };
     const message = (bytes: Buffer): void => {
       const answer = this.answer('dot', '');

@@ -15,6 +15,7 @@ import { type CertificateFiles, ensureSelfSigned } from '../../../src/platform/s
 import type { Deadlines } from '../../../src/reception/house.ts';
 import type { Admission, AdmissionQuery, BodyDraft, ReceptionSettings, Spooling } from '../../../src/reception/ports.ts';
 import { type Reception, type ReceptionPorts, startReception } from '../../../src/reception/server.ts';
+import { limits } from '../../support/limits.ts';
 
 export interface Spooled {
   readonly message: NewMessage;
@@ -103,10 +104,9 @@ export async function perimeter(
     bareLineEnds: 'reject',
     messageSize: 1_000_000,
     recipients: 5,
-    connections: 1000,
-    connectionsPerClient: 1000,
     sessionIdle: 300_000,
-    exempt: [],
+    limits: limits(),
+    blockLists: { lists: [], servers: [] },
     ...change,
   };
   const spool = new MemorySpool();
@@ -167,8 +167,8 @@ export class Client {
     return client;
   }
 
-  static async raw(port: number): Promise<Client> {
-    const socket = connect(port, '127.0.0.1');
+  static async raw(port: number, from = '127.0.0.1'): Promise<Client> {
+    const socket = connect({ port, host: '127.0.0.1', localAddress: from });
     await once(socket, 'connect');
     return new Client(socket);
   }
@@ -209,6 +209,15 @@ export class Client {
         this.wake = resolve;
       });
     }
+  }
+
+  /** What comes by itself within so many milliseconds; 'nothing' where that is so. */
+  async within(time: number): Promise<string> {
+    const late = Promise.withResolvers<string>();
+    const timer = setTimeout(() => late.resolve('nothing'), time);
+    const first = await Promise.race([this.reply(), late.promise]);
+    clearTimeout(timer);
+    return first;
   }
 
   async command(text: string): Promise<string> {

@@ -7,7 +7,9 @@ import { type TLSSocket, connect as tlsConnect } from 'node:tls';
 import { describe, expect, it } from 'vitest';
 import { ensureSelfSigned } from '../../../src/platform/server-certificate.ts';
 import { tlsEvidence } from '../../../src/platform/tls-facts.ts';
+import { DEADLINES } from '../../../src/reception/house.ts';
 import { signed } from '../../support/certificates.ts';
+import { limits, most } from '../../support/limits.ts';
 import { Client, perimeter } from './perimeter.ts';
 
 describe('STARTTLS', () => {
@@ -64,7 +66,7 @@ describe('STARTTLS', () => {
   });
 
   it('whose handshake does not come is given up', async () => {
-    await using relay = await perimeter({}, { deadlines: { handshake: 60, handler: 1000, goodbye: 50, octetsPerSecond: 500 } });
+    await using relay = await perimeter({}, { deadlines: { ...DEADLINES, handshake: 60 } });
     const client = await relay.client();
     expect(await client.command('STARTTLS')).toMatch(/^220 /);
     await client.close();
@@ -154,7 +156,7 @@ describe('implicit TLS', () => {
   it('survives what is no TLS (and forgets it)', async () => {
     await using relay = await perimeter({
       listeners: [{ address: '127.0.0.1', port: 0, tls: 'implicit' }],
-      connectionsPerClient: 1,
+      limits: limits({ connectionsPerClient: most(1) }),
     });
     const socket = connect(relay.port, '127.0.0.1');
     socket.on('error', () => {});

@@ -43,10 +43,15 @@ describe('defaults', () => {
       relayNames: ['mx1.example.com'],
       bareLineEnds: 'reject',
       messageSize: 50 * 1024 * 1024,
-      connections: 10_000,
-      connectionsPerClient: 100,
       sessionIdle: 300_000,
-      exempt: [],
+      limits: {
+        connections: { most: 10_000, mode: 'enforce' },
+        connectionsPerClient: { most: 100, mode: 'enforce' },
+        session: { most: 7_200_000, mode: 'enforce' },
+        earlyTalkers: 'enforce',
+        exempt: [],
+      },
+      blockLists: { lists: [], servers: [] },
     });
     expect(settings.tls).toMatchObject({ selfSigned: true, profile: 'intermediate' });
     expect(settings.routing.relayTo).toEqual({
@@ -333,9 +338,34 @@ describe('mistakes', () => {
       '4 postmaster: no connector leads to elsewhere.example',
     ],
     [
-      'the PROXY protocol, which would leave the door open',
-      `${MINIMAL}listeners: [{ proxy-protocol: [10.0.0.0/24] }]\n`,
-      '4 listeners[0].proxy-protocol: the PROXY protocol is not in this version',
+      'a PROXY header from everybody',
+      `${MINIMAL}listeners: [{ proxy-protocol: [10.0.0.0/24, 0.0.0.0/0] }]\n`,
+      '4 listeners[0].proxy-protocol[1]: 0.0.0.0/0 is everybody: each client could say that it is another one',
+    ],
+    [
+      'a submission listener for nobody',
+      `${MINIMAL}listeners: [{ port: 587, role: submission }]\n`,
+      '4 listeners[0].role: a submission listener is for on-premises peers, and there are none',
+    ],
+    [
+      'an exception from TLS where none is asked',
+      `${MINIMAL}listeners: [{ without-tls: [10.1.0.9] }]\n`,
+      '4 listeners[0].without-tls: this listener takes mail without TLS from everybody',
+    ],
+    [
+      'devices without TLS all over the world',
+      `${MINIMAL}peers: { on-premises: { networks: [10.1.0.9] } }\nlisteners: [{ port: 587, role: submission, without-tls: [::/0] }]\n`,
+      '5 listeners[0].without-tls[0]: ::/0 is everybody',
+    ],
+    [
+      'an authority that is not there',
+      `${MINIMAL}listeners: [{ client-ca-file: none.pem }]\n`,
+      '4 listeners[0].client-ca-file: there is no file ',
+    ],
+    [
+      'XCLIENT from addresses that are not listed',
+      `${MINIMAL}peers: { gateway: { certificate-names: [mx.filter.example], original-client: xclient } }\n`,
+      '4 peers.gateway.original-client: XCLIENT is taken from listed addresses alone',
     ],
     [
       'two times to ask a directory again',

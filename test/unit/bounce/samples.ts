@@ -14,7 +14,12 @@ export function box(address: string): Mailbox {
   return parsed;
 }
 
-export const SETTINGS: BounceSettings = { hostname: 'mx1.example.com', postmaster: box('mailops@example.com'), excerpt: 50_000 };
+export const SETTINGS: BounceSettings = {
+  hostname: 'mx1.example.com',
+  postmaster: box('mailops@example.com'),
+  excerpt: 50_000,
+  perHour: { most: 50, mode: 'enforce' },
+};
 
 export function recipient(address = 'User@Example.com', more: Partial<SpooledRecipient> = {}): SpooledRecipient {
   return { index: 0, address: box(address), state: 'queued', attempts: 1, nextAttemptAt: 0, ...more };

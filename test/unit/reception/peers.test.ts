@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { ConnectionLimits, TOO_MANY_FROM_CLIENT, TOO_MANY_IN_TOTAL } from '../../../src/reception/connection-limits.ts';
 import { NetworkSet, Peers, plainAddress } from '../../../src/reception/peers.ts';
 
 describe('a set of networks', () => {
@@ -84,34 +83,5 @@ describe('the class of a client', () => {
     ]);
     expect(peers.classify('10.1.0.5')).toBe('on-premises');
     expect(peers.classify('10.1.0.6')).toBe('gateway');
-  });
-});
-
-describe('connection limits', () => {
-  const settings = { connections: 3, connectionsPerClient: 2, exempt: ['127.0.0.0/8'] };
-
-  it('bind one client before all, and let in again who left', () => {
-    const limits = new ConnectionLimits(settings);
-    expect(limits.enter('192.0.2.1')).toBeUndefined();
-    expect(limits.enter('192.0.2.1')).toBeUndefined();
-    expect(limits.enter('192.0.2.1')).toBe(TOO_MANY_FROM_CLIENT);
-    expect(limits.enter('192.0.2.2')).toBeUndefined();
-    expect(limits.enter('192.0.2.3')).toBe(TOO_MANY_IN_TOTAL);
-    limits.leave('192.0.2.1');
-    expect(limits.enter('::ffff:192.0.2.3')).toBeUndefined();
-    expect(limits.open).toBe(3);
-  });
-
-  it('do not bind who is exempt', () => {
-    const limits = new ConnectionLimits(settings);
-    for (let i = 0; i < 10; i++) expect(limits.enter('127.0.0.1')).toBeUndefined();
-  });
-
-  it('take an IPv6 /64 for one client', () => {
-    const limits = new ConnectionLimits({ ...settings, connections: 100 });
-    limits.enter('2001:db8:1:2:aaaa::1');
-    limits.enter('2001:db8:1:2:bbbb::1');
-    expect(limits.enter('2001:db8:1:2:cccc::1')).toBe(TOO_MANY_FROM_CLIENT);
-    expect(limits.enter('2001:db8:1:3::1')).toBeUndefined();
   });
 });

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { DataWalk, LineEndMender } from '../../../src/reception/wire.ts';
 
@@ -127,6 +128,35 @@ describe('the mender of line ends', () => {
     for (const pieces of cuts('a\n.\nb\r.\r\n..c\r\n')) {
       expect(mended(pieces)).toEqual({ text: 'a\r\n..\r\nb\r\n..\r\n..c\r\n', dots: 2 });
     }
+  });
+
+  it('takes off a stuffed dot in front of a line that it leaves empty: the next hop would end the message there', () => {
+    for (const pieces of [['a\r\n', '.', '\nb\r\n'], ['a\r\n.\nb\r\n'], ['a\r\n', '.', '\r', 'b\r\n']]) {
+      expect(mended(pieces)).toEqual({ text: 'a\r\n\r\nb\r\n', dots: -1 });
+    }
+  });
+
+  it('leaves no bare line end and no final dot in any message, and counts its octets right', () => {
+    const octets = fc.array(fc.constantFrom('\r', '\n', '.', 'a'), { maxLength: 30 }).map((all) => `${all.join('')}\r\n.\r\n`);
+    const check = (text: string, cut: number): void => {
+      const walk = new DataWalk();
+      const mender = new LineEndMender();
+      let out = '';
+      const take = (chunk: Buffer): boolean => {
+        const before = walk.bareLineEnds;
+        const behind = walk.take(chunk, 0);
+        if (walk.held !== undefined) out += mender.take(walk.held, true).toString('latin1');
+        out += mender.take(chunk.subarray(0, walk.bodyEnd), walk.bareLineEnds > before).toString('latin1');
+        return behind >= 0;
+      };
+      const pieces = text.match(new RegExp(`[^]{1,${cut}}`, 'g')) ?? [];
+      pieces.some((piece) => take(Buffer.from(piece, 'latin1')));
+      expect(out.replaceAll('\r\n', '')).not.toMatch(/[\r\n]/);
+      expect(`\r\n${out}`).not.toContain('\r\n.\r\n');
+      const unstuffed = `\r\n${out}`.replaceAll('\r\n.', '\r\n').slice(2);
+      expect(out.length - walk.stuffedDots - mender.addedDots).toBe(unstuffed.length);
+    };
+    fc.assert(fc.property(octets, fc.integer({ min: 1, max: 7 }), check), { numRuns: 20_000 });
   });
 
   it('hands on what is right as it is', () => {

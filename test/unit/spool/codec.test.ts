@@ -78,7 +78,7 @@ describe('the record of a spooled message', () => {
       lastConnector: fc.string(),
     });
     fc.assert(
-      fc.property(fc.array(recipient, { maxLength: 5 }), fc.string(), fc.boolean(), (recipients, envid, inFile) => {
+      fc.property(fc.array(recipient, { minLength: 1, maxLength: 5 }), fc.string(), fc.boolean(), (recipients, envid, inFile) => {
         const message: SpooledMessage = {
           ...spooled(1, 1),
           envid,
@@ -91,6 +91,21 @@ describe('the record of a spooled message', () => {
         expect(decode(message.id, encode(message, inFile))).toEqual({ message, bodyInFile: inFile });
       }),
     );
+  });
+
+  // what one changed octet makes of a record, found by test/fuzz
+  const origin = '{"peer":"external","ownHops":0,"tenantProof":false}';
+  it.each([
+    `[1e999,null,0,1,1,${origin},null,null,[["a@b","queued",0,0]]]`,
+    `[1,null,0,1,"1",${origin},null,null,[["a@b","queued",0,0]]]`,
+    `[1,null,0,1,1,${origin},null,null,[]]`,
+    `[1,null,0,1,1,${origin},null,null,[["a@b","quEued",0,0]]]`,
+    `[1,null,0,1,1,${origin},null,null,[["a@","queued",0,0]]]`,
+    `[1,null,0,1,1,${origin},null,null,[[1,"queued",0,0]]]`,
+    `[1,null,0,1,1,${origin},null,null,[["a@b","queued",0,null]]]`,
+    `[1,null,0,1,1,[],null,null,[["a@b","queued",0,0]]]`,
+  ])('refuses %s, which no code could deliver or give up', (record) => {
+    expect(() => decode(id(1), record)).toThrow(Error);
   });
 
   it.each(['', 'x', '{}', '[]', '[1,2]', '[1,"nomailbox",0,1,1,{},null,null,[]]', '[1,null,0,1,1,{},null,null,[["@"]]]'])(

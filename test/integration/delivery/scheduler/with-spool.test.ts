@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { createNotifier } from '../../../../src/bounce/notifier.ts';
 import { createScheduler, type Scheduler } from '../../../../src/delivery/scheduler.ts';
+import type { EventRecord } from '../../../../src/mail/event.ts';
 import { systemClock } from '../../../../src/platform/clock.ts';
 import { silentLog } from '../../../../src/platform/logger.ts';
 import { openSpool } from '../../../../src/spool/open.ts';
@@ -30,7 +31,12 @@ beforeEach(async () => {
   spool = await openSpool({ directory, messageSize: 1 << 20 }, { clock: systemClock, log: silentLog });
   transport = new FakeTransport();
   const notifying = createNotifier(
-    { hostname: 'mx1.example.com', postmaster: box('mailops@example.com'), excerpt: 50_000 },
+    {
+      hostname: 'mx1.example.com',
+      postmaster: box('mailops@example.com'),
+      excerpt: 50_000,
+      perHour: { most: 2, mode: 'enforce' },
+    },
     { newId: spool.newId, clock: systemClock },
   );
   scheduler = createScheduler(
@@ -99,4 +105,22 @@ it('spools a DSN with the failure it tells of, and delivers it to the sender', a
     ['sender@example.net'],
   ]);
   expect(notices[0]?.transaction.body.bytes?.toString()).toContain('550 5.1.1 User unknown');
+});
+
+it('tells in a record of the DSN that is not sent, for its sender had as many as it may', async () => {
+  transport.answer = (_, { domain }) => (domain === 'example.com' ? failed : relayed);
+  for (let i = 0; i < 3; i++) await accept(`gone${i}@example.com`);
+  const records = () =>
+    [...spool.pending()].flatMap(({ lines }) => lines.split('\n').map((line) => JSON.parse(line) as EventRecord));
+  const dsns = () => records().filter(({ event }) => event === 'DSN');
+  await vi.waitFor(() => expect(dsns()).toHaveLength(3), 10_000);
+  expect(dsns().filter(({ reason }) => reason !== undefined)).toMatchObject([
+    {
+      recipient: 'sender@example.net',
+      action: 'failed',
+      reason: 'not sent: limits.notifications-per-hour: 3 to this sender, 2 allowed',
+      'related-spool-id': expect.stringMatching(/^[0-9A-Z]{26}$/),
+    },
+  ]);
+  expect(records().filter(({ event }) => event === 'FAIL')).toHaveLength(3);
 });

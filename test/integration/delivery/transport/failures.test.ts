@@ -166,6 +166,27 @@ describe('an answer', () => {
     expect(outcome.reply).toEqual({ code: 550, enhanced: '5.7.1', text: 'Ihre Nachricht ist zu groß' });
   });
 
+  for (const keywords of [['PIPELINING'], []]) {
+    for (const [point, answer] of [
+      ['mail', '250 2.1.0 Ok\r\n250 2.1.0 Ok'],
+      ['rcpt', '250 2.1.5 Ok\r\n250 2.1.5 Ok'],
+      ['data', '354 Go on\r\n250 2.0.0 Ok'],
+    ] as const) {
+      it(`too many at ${point} confirms no message that was refused behind it (${keywords[0] ?? 'step by step'})`, async () => {
+        const { outcome, messages } = await at(point, answer, { keywords, dot: '451 4.3.0 not now' });
+        expect(outcome).toMatchObject({ kind: 'deferred', reply: { code: 451, enhanced: '4.5.0' } });
+        expect(outcome).not.toHaveProperty('possibleDuplicate');
+        expect(messages).toBe(0);
+      });
+    }
+  }
+
+  it('of 250 to DATA is none: the message stays here', async () => {
+    const { outcome, messages } = await at('data', '250 2.0.0 Ok');
+    expect(outcome).toMatchObject({ kind: 'deferred', reply: { enhanced: '4.5.0' } });
+    expect(messages).toBe(0);
+  });
+
   it('that nobody asked for ends the kept connection, and the next message takes a fresh one', async () => {
     await using peer = await ScriptedPeer.start({ dot: '250 2.0.0 Ok\r\n250 2.0.0 Ok once more' });
     await using relay = transport();

@@ -248,6 +248,16 @@ describe('what the hop offers', () => {
   });
 });
 
+for (const ehlo of ['451 4.3.0 not now', 'hello there']) {
+  it(`a hop that answers EHLO with ${ehlo} is tried again later, and not with HELO: 8-bit mail would fail there`, async () => {
+    await using peer = await ScriptedPeer.start({ ehlo });
+    await using relay = transport();
+    const attempt = await deliverOne(relay, to(peer.port), { eightBit: true });
+    expect(attempt.outcome).toMatchObject({ kind: 'deferred', reply: { code: 451 }, cause: 'connection' });
+    expect(peer.commands).toEqual(['EHLO relay.test']);
+  });
+}
+
 describe('LMTP', () => {
   const lmtp = (endpoint: { host: string; port: number } | { unix: string }) => connector({ kind: 'lmtp', endpoint });
 

@@ -119,7 +119,12 @@ async function start(): Promise<void> {
       due: spool,
       routing: { decide: (message, recipient) => routeSpooled(routing, directory.active(), message, recipient) },
       notifying: createNotifier(
-        { hostname: 'relay.test', postmaster: box('mailops@example.com'), excerpt: 50_000 },
+        {
+          hostname: 'relay.test',
+          postmaster: box('mailops@example.com'),
+          excerpt: 50_000,
+          perHour: { most: 50, mode: 'enforce' },
+        },
         { newId: spool.newId, clock: systemClock },
       ),
       control: { isPaused: () => false },

@@ -32,7 +32,14 @@ const settings = (more: { routing?: object; reception?: object } = {}): DoctorSe
     dataDirectory: '/var/lib/bridgehead',
     alerts: { mailTo: [] },
     tls: { certificate: 'mx.pem', key: 'mx.key', selfSigned: false },
-    reception: { listeners: [], peers: [], tenantHeaders: {}, messageSize: 1, connections: 1000, ...more.reception },
+    reception: {
+      listeners: [],
+      peers: [],
+      tenantHeaders: {},
+      messageSize: 1,
+      limits: { connections: { most: 1000 } },
+      ...more.reception,
+    },
     routing: {
       domains: [
         { name: 'contoso.com', includeSubdomains: true, type: 'internal-relay', unknownRecipients: 'reject', mx: 'relay' },

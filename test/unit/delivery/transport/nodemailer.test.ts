@@ -14,6 +14,7 @@ describe("nodemailer's connection", () => {
       _onError: 4,
       _destroy: 0,
       _sendCommand: 2,
+      _actionEHLO: 1,
       _actionSTARTTLS: 1,
       _upgradeConnection: 1,
     };
@@ -29,6 +30,7 @@ describe("nodemailer's connection", () => {
       'this._onSocketData = chunk => this._onData(chunk)',
       'this._onSocketEnd = () => this._onEnd()',
       "this._sendCommand('STARTTLS')",
+      'this._responseActions.push(this._actionEHLO)',
       'this._responseActions.push(this._actionSTARTTLS)',
       'this._upgradeConnection(',
       "this._sendCommand('EHLO ' + this.name)",

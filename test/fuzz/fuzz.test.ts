@@ -1,0 +1,20 @@
+/** Every input in the corpus, and a few made ones, in each test run; `node test/fuzz/run.ts` puts many more through. */
+import { describe, expect, it } from 'vitest';
+import { fuzz } from './fuzz.ts';
+import { TARGETS } from './targets/all.ts';
+
+const MADE = 100;
+
+describe('what strangers send', () => {
+  it.each(TARGETS.map((target) => [target.name, target] as const))(
+    '%s: no input breaks a promise, or holds the event loop for a second',
+    async (_, target) => {
+      const { failures, slowest } = await fuzz(target, Math.min(MADE, Math.ceil(target.short / 5)), 5);
+      expect(failures.map(({ input, error }) => `${JSON.stringify(input.toString('latin1').slice(0, 500))}: ${error}`)).toEqual(
+        [],
+      );
+      expect(slowest).toBeLessThan(1_000);
+    },
+    60_000,
+  );
+});
