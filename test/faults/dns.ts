@@ -43,9 +43,19 @@ const mx = (...exchanges: string[]) => exchanges.map((exchange, i) => [10 * i + 
 /** DOMAIN is the domain of the fault. */
 const LIES: readonly Lie[] = [
   { name: 'no answer', records: { DOMAIN: { fail: 'silent' } }, event: 'DEFER', says: /^451 4\.4\.3.*ETIMEOUT/ },
-  { name: 'no answer about the exchanger', records: { DOMAIN: { mx: mx('mx.DOMAIN') }, 'mx.DOMAIN': { fail: 'silent' } }, event: 'DEFER', says: /^451 4\.4\.3.*ETIMEOUT/ },
+  {
+    name: 'no answer about the exchanger',
+    records: { DOMAIN: { mx: mx('mx.DOMAIN') }, 'mx.DOMAIN': { fail: 'silent' } },
+    event: 'DEFER',
+    says: /^451 4\.4\.3.*ETIMEOUT/,
+  },
   { name: 'SERVFAIL', records: { DOMAIN: { fail: 'servfail' } }, event: 'DEFER', says: /^451 4\.4\.3/ },
-  { name: 'SERVFAIL about the exchanger', records: { DOMAIN: { mx: mx('mx.DOMAIN') }, 'mx.DOMAIN': { fail: 'servfail' } }, event: 'DEFER', says: /^451 4\.4\.3/ },
+  {
+    name: 'SERVFAIL about the exchanger',
+    records: { DOMAIN: { mx: mx('mx.DOMAIN') }, 'mx.DOMAIN': { fail: 'servfail' } },
+    event: 'DEFER',
+    says: /^451 4\.4\.3/,
+  },
   { name: 'REFUSED (lame delegation)', records: { DOMAIN: { fail: 'refused' } }, event: 'DEFER', says: /^451 4\.4\.3/ },
   { name: 'answers to another question', records: { DOMAIN: { fail: 'wrong-id' } }, event: 'DEFER', says: /^451 4\.4\.3/ },
   { name: 'garbage for an answer', records: { DOMAIN: { fail: 'garbage' } }, event: 'DEFER', says: /^451 4\.4\.3/, last: true },
@@ -53,30 +63,97 @@ const LIES: readonly Lie[] = [
   { name: 'neither MX nor address', records: { DOMAIN: {} }, event: 'FAIL', says: /^550 5\.1\.2/ },
   { name: 'null MX', records: { DOMAIN: { mx: [[0, '.']] } }, event: 'FAIL', says: /^556 5\.1\.10/ },
   { name: 'no MX, an address', records: { DOMAIN: { a: [MAIL] } }, event: 'SEND', says: /^250/ },
-  { name: 'MX is our name', records: { DOMAIN: { mx: mx('relay.example') }, 'relay.example': { a: [MAIL] } }, event: 'FAIL', says: /^550 5\.4\.6/ },
-  { name: 'MX leads to our address', records: { DOMAIN: { mx: mx('mx.DOMAIN') }, 'mx.DOMAIN': { a: ['127.0.0.1'] } }, event: 'FAIL', says: /^550 5\.4\.6/ },
-  { name: 'our address behind a better MX', records: { DOMAIN: { mx: mx('mx.DOMAIN', 'relay.example') }, ...toMail }, event: 'SEND', says: /^250/ },
-  { name: 'MX leads to 0.0.0.0, this machine', records: { DOMAIN: { mx: mx('mx.DOMAIN') }, 'mx.DOMAIN': { a: ['0.0.0.0'] } }, event: 'FAIL', says: /^550 5\.4\.4/ },
-  { name: 'MX leads to 169.254.169.254', records: { DOMAIN: { mx: mx('mx.DOMAIN') }, 'mx.DOMAIN': { a: ['169.254.169.254'] } }, event: 'FAIL', says: /^550 5\.4\.4/ },
-  { name: 'MX is an alias', records: { DOMAIN: { mx: mx('alias.DOMAIN') }, 'alias.DOMAIN': { cname: 'mx.DOMAIN' }, ...toMail }, event: 'SEND', says: /^250/ },
-  { name: 'MX is an alias of itself, over another', records: { DOMAIN: { mx: mx('x.DOMAIN') }, 'x.DOMAIN': { cname: 'y.DOMAIN' }, 'y.DOMAIN': { cname: 'x.DOMAIN' } }, event: 'FAIL', says: /^550 5\.4\.4/ },
-  { name: 'the first MX has no address', records: { DOMAIN: { mx: mx('gone.DOMAIN', 'mx.DOMAIN') }, ...toMail }, event: 'SEND', says: /^250/ },
-  { name: 'the first MX cannot be looked up', records: { DOMAIN: { mx: mx('bad.DOMAIN', 'mx.DOMAIN') }, 'bad.DOMAIN': { fail: 'servfail' }, ...toMail }, event: 'SEND', says: /^250/ },
-  { name: 'truncated, whole over TCP', records: { DOMAIN: { mx: mx('mx.DOMAIN'), truncated: true }, 'mx.DOMAIN': { a: [MAIL], truncated: true } }, event: 'SEND', says: /^250/ },
+  {
+    name: 'MX is our name',
+    records: { DOMAIN: { mx: mx('relay.example') }, 'relay.example': { a: [MAIL] } },
+    event: 'FAIL',
+    says: /^550 5\.4\.6/,
+  },
+  {
+    name: 'MX leads to our address',
+    records: { DOMAIN: { mx: mx('mx.DOMAIN') }, 'mx.DOMAIN': { a: ['127.0.0.1'] } },
+    event: 'FAIL',
+    says: /^550 5\.4\.6/,
+  },
+  {
+    name: 'our address behind a better MX',
+    records: { DOMAIN: { mx: mx('mx.DOMAIN', 'relay.example') }, ...toMail },
+    event: 'SEND',
+    says: /^250/,
+  },
+  {
+    name: 'MX leads to 0.0.0.0, this machine',
+    records: { DOMAIN: { mx: mx('mx.DOMAIN') }, 'mx.DOMAIN': { a: ['0.0.0.0'] } },
+    event: 'FAIL',
+    says: /^550 5\.4\.4/,
+  },
+  {
+    name: 'MX leads to 169.254.169.254',
+    records: { DOMAIN: { mx: mx('mx.DOMAIN') }, 'mx.DOMAIN': { a: ['169.254.169.254'] } },
+    event: 'FAIL',
+    says: /^550 5\.4\.4/,
+  },
+  {
+    name: 'MX is an alias',
+    records: { DOMAIN: { mx: mx('alias.DOMAIN') }, 'alias.DOMAIN': { cname: 'mx.DOMAIN' }, ...toMail },
+    event: 'SEND',
+    says: /^250/,
+  },
+  {
+    name: 'MX is an alias of itself, over another',
+    records: { DOMAIN: { mx: mx('x.DOMAIN') }, 'x.DOMAIN': { cname: 'y.DOMAIN' }, 'y.DOMAIN': { cname: 'x.DOMAIN' } },
+    event: 'FAIL',
+    says: /^550 5\.4\.4/,
+  },
+  {
+    name: 'the first MX has no address',
+    records: { DOMAIN: { mx: mx('gone.DOMAIN', 'mx.DOMAIN') }, ...toMail },
+    event: 'SEND',
+    says: /^250/,
+  },
+  {
+    name: 'the first MX cannot be looked up',
+    records: { DOMAIN: { mx: mx('bad.DOMAIN', 'mx.DOMAIN') }, 'bad.DOMAIN': { fail: 'servfail' }, ...toMail },
+    event: 'SEND',
+    says: /^250/,
+  },
+  {
+    name: 'truncated, whole over TCP',
+    records: { DOMAIN: { mx: mx('mx.DOMAIN'), truncated: true }, 'mx.DOMAIN': { a: [MAIL], truncated: true } },
+    event: 'SEND',
+    says: /^250/,
+  },
   { name: 'time to live 0', records: { DOMAIN: { mx: mx('mx.DOMAIN') }, ...toMail }, event: 'SEND', says: /^250/, questions: 2 },
-  { name: 'AAAA alone, where the connector has ip: 4', records: { DOMAIN: { mx: mx('mx.DOMAIN') }, 'mx.DOMAIN': { aaaa: ['2001:db8::1'] } }, event: 'FAIL', says: /IPv4 address/ },
+  {
+    name: 'AAAA alone, where the connector has ip: 4',
+    records: { DOMAIN: { mx: mx('mx.DOMAIN') }, 'mx.DOMAIN': { aaaa: ['2001:db8::1'] } },
+    event: 'FAIL',
+    says: /IPv4 address/,
+  },
   {
     name: '50 MX, all dead',
-    records: { DOMAIN: { mx: DEAD.map((_, i) => [10, `dead${i}.DOMAIN`] as const) }, ...Object.fromEntries(DEAD.map((address, i) => [`dead${i}.DOMAIN`, { a: [address] }])) },
+    records: {
+      DOMAIN: { mx: DEAD.map((_, i) => [10, `dead${i}.DOMAIN`] as const) },
+      ...Object.fromEntries(DEAD.map((address, i) => [`dead${i}.DOMAIN`, { a: [address] }])),
+    },
     event: 'DEFER',
     says: /^451 4\.4\./,
   },
-  { name: '1,500 MX without an address', records: { DOMAIN: { mx: many(1_500) } }, event: 'FAIL', says: /^550 5\.4\.4/, questions: 2 + 32 },
+  {
+    name: '1,500 MX without an address',
+    records: { DOMAIN: { mx: many(1_500) } },
+    event: 'FAIL',
+    says: /^550 5\.4\.4/,
+    questions: 2 + 32,
+  },
 ];
 
 const { values } = parseArgs({ options: { only: { type: 'string' } } });
 const only = values.only === undefined ? undefined : new RegExp(values.only);
-const lies = LIES.filter(({ name }) => only === undefined || only.test(name)).map((lie, i) => ({ ...lie, domain: `lie${i}.example` }));
+const lies = LIES.filter(({ name }) => only === undefined || only.test(name)).map((lie, i) => ({
+  ...lie,
+  domain: `lie${i}.example`,
+}));
 
 const named = (records: Lie['records'], domain: string): Record<string, TestRecords> =>
   JSON.parse(JSON.stringify(records).replaceAll('DOMAIN', domain)) as Record<string, TestRecords>;
@@ -145,10 +222,16 @@ const seen = (domain: string, event: string) => {
 const dsnsOf = (i: number) => senders.messages.filter(({ rcpts }) => rcpts[0]?.includes(`<l${i}r`) === true).length;
 for (const last of [undefined, true] as const) {
   const wave = [...lies.entries()].filter(([, lie]) => lie.last === last);
-  for (let round = 0; round < MESSAGES; round++) for (const [i, { domain }] of wave) await send(opened.client, `l${i}r${round}`, `a@${domain}`);
+  for (let round = 0; round < MESSAGES; round++)
+    for (const [i, { domain }] of wave) await send(opened.client, `l${i}r${round}`, `a@${domain}`);
   const done = () => {
-    records = Map.groupBy(relay.trace('--since', '1d', '--limit', '100000'), ({ recipient = '' }) => recipient.split('@')[1] ?? '');
-    return wave.every(([i, { domain, event }]) => seen(domain, event).length >= MESSAGES && (event !== 'FAIL' || dsnsOf(i) >= MESSAGES));
+    records = Map.groupBy(
+      relay.trace('--since', '1d', '--limit', '100000'),
+      ({ recipient = '' }) => recipient.split('@')[1] ?? '',
+    );
+    return wave.every(
+      ([i, { domain, event }]) => seen(domain, event).length >= MESSAGES && (event !== 'FAIL' || dsnsOf(i) >= MESSAGES),
+    );
   };
   await until('every message has its record', async () => done() || (await delay(500), false), 90_000).catch(() => {});
 }
@@ -158,11 +241,17 @@ await flow;
 
 const broken: string[] = [];
 const rows = lies.map(({ name, domain, event, says, questions: most }, i) => {
-  const found = seen(domain, event).map(({ reply }) => (reply === undefined ? '' : `${reply.code} ${reply.enhanced ?? ''} ${reply.text}`));
+  const found = seen(domain, event).map(({ reply }) =>
+    reply === undefined ? '' : `${reply.code} ${reply.enhanced ?? ''} ${reply.text}`,
+  );
   const others = ['SEND', 'DEFER', 'FAIL'].filter((other) => other !== event && seen(domain, other).length > 0);
   const answered = found.filter((text) => says.test(text));
-  const questions = dns.questions.filter((question) => question.endsWith(` ${domain}`) || question.endsWith(`.${domain}`) || (most === 34 && question.endsWith('.many.example')));
-  if (found.length < MESSAGES) broken.push(`${name}: ${found.length} of ${MESSAGES} have ${event}${others.length > 0 ? `, and ${others.join(', ')}` : ''}`);
+  const questions = dns.questions.filter(
+    (question) =>
+      question.endsWith(` ${domain}`) || question.endsWith(`.${domain}`) || (most === 34 && question.endsWith('.many.example')),
+  );
+  if (found.length < MESSAGES)
+    broken.push(`${name}: ${found.length} of ${MESSAGES} have ${event}${others.length > 0 ? `, and ${others.join(', ')}` : ''}`);
   if (answered.length < found.length) broken.push(`${name}: ${some(found.filter((text) => !says.test(text)))}`);
   if (event !== 'DEFER' && others.length > 0) broken.push(`${name}: also ${others.join(', ')}`);
   if (most !== undefined && questions.length > most) broken.push(`${name}: ${questions.length} questions, ${most} expected`);
@@ -179,7 +268,9 @@ const connections = dead.reduce((sum, { sessions }) => sum + sessions.length, 0)
 if (connections > (tries + 1) * MOST_TARGETS) broken.push(`${connections} connections to dead exchangers in ${tries} attempts`);
 latencies.sort((a, b) => a - b);
 const [median = 0, longest = 0] = [latencies[Math.floor(latencies.length / 2)], latencies.at(-1)];
-say(`50 dead exchangers: ${connections} connections in ${tries} attempts; mail of another domain meanwhile: ${latencies.length} messages, median ${median.toFixed(0)} ms, longest ${longest.toFixed(0)} ms`);
+say(
+  `50 dead exchangers: ${connections} connections in ${tries} attempts; mail of another domain meanwhile: ${latencies.length} messages, median ${median.toFixed(0)} ms, longest ${longest.toFixed(0)} ms`,
+);
 if (longest > LATENCY_LIMIT_MS) broken.push(`mail of another domain took ${longest.toFixed(0)} ms`);
 process.exitCode = verdict('dns', broken);
 await relay.stop();

@@ -134,13 +134,30 @@ const lost: Fault[] = [
     size: LARGE,
     messages: 2,
   },
-  { name: 'drop behind the dot, message kept', script: at('dot', drop), strikes: 'each', copies: true, says: /after the final dot/ },
-  { name: 'silence behind the dot, message kept', script: at('dot', hang), strikes: 4, copies: true, says: /after the final dot/ },
+  {
+    name: 'drop behind the dot, message kept',
+    script: at('dot', drop),
+    strikes: 'each',
+    copies: true,
+    says: /after the final dot/,
+  },
+  {
+    name: 'silence behind the dot, message kept',
+    script: at('dot', hang),
+    strikes: 4,
+    copies: true,
+    says: /after the final dot/,
+  },
 ];
 
 const silent: Fault[] = [
   ...(['greeting', 'ehlo', 'mail', 'rcpt', 'data'] as const).map(
-    (stage): Fault => ({ name: `silence at ${name(stage)}`, script: at(stage, hang), strikes: 4, says: /did not answer in time/ }),
+    (stage): Fault => ({
+      name: `silence at ${name(stage)}`,
+      script: at(stage, hang),
+      strikes: 4,
+      says: /did not answer in time/,
+    }),
   ),
   {
     name: 'reads no more in DATA',
@@ -150,7 +167,12 @@ const silent: Fault[] = [
     messages: 1,
     to: ['a'],
   },
-  { name: 'an octet a second, past the deadline', script: at('greeting', drips(200)), strikes: 4, says: /did not answer in time/ },
+  {
+    name: 'an octet a second, past the deadline',
+    script: at('greeting', drips(200)),
+    strikes: 4,
+    says: /did not answer in time/,
+  },
   { name: 'an octet at a time, in time', script: at('greeting', drips(3)), strikes: 'always' },
   { name: 'tarpit: a reply without end, line by line', script: at('rcpt', tarpit), strikes: 3 },
 ];
@@ -258,8 +280,19 @@ const nonsense: Fault[] = [
 
 const features: Fault[] = [
   { name: 'no PIPELINING', script: () => ({ keywords: KEYWORDS.filter((word) => word !== 'PIPELINING') }) },
-  { name: 'SIZE smaller than the message', script: () => ({ keywords: ['8BITMIME', 'SIZE 500'] }), ends: 'failed', says: /5\.3\.4/ },
-  { name: 'no 8BITMIME, 8-bit mail', script: () => ({ keywords: ['PIPELINING'] }), size: 40_000, ends: 'failed', says: /5\.6\.3/ },
+  {
+    name: 'SIZE smaller than the message',
+    script: () => ({ keywords: ['8BITMIME', 'SIZE 500'] }),
+    ends: 'failed',
+    says: /5\.3\.4/,
+  },
+  {
+    name: 'no 8BITMIME, 8-bit mail',
+    script: () => ({ keywords: ['PIPELINING'] }),
+    size: 40_000,
+    ends: 'failed',
+    says: /5\.6\.3/,
+  },
   { name: 'no 8BITMIME, 7-bit mail', script: () => ({ keywords: ['PIPELINING'] }), sevenBit: true },
   { name: 'no DSN, no SIZE, no SMTPUTF8', script: () => ({ keywords: ['8BITMIME'] }) },
 ];
@@ -274,9 +307,20 @@ const verified = '{ mode: verified, names: [mx.test] }';
 
 const tls: Fault[] = [
   { name: 'STARTTLS 454', script: () => ({ starttls: '454 4.7.0 Not now' }), tls: opportunistic, recorded: 'refused' },
-  { name: 'STARTTLS 454, TLS required', script: () => ({ starttls: '454 4.7.0 Not now' }), tls: '{ mode: required }', ends: 'queued', says: /4\.7\.4/ },
+  {
+    name: 'STARTTLS 454, TLS required',
+    script: () => ({ starttls: '454 4.7.0 Not now' }),
+    tls: '{ mode: required }',
+    ends: 'queued',
+    says: /4\.7\.4/,
+  },
   { name: 'handshake reset', script: () => ({ starttls: reset }), tls: opportunistic, recorded: 'plain-after-failure' },
-  { name: 'handshake silent', script: () => ({ starttls: '220 2.0.0 Ready' }), tls: opportunistic, recorded: 'plain-after-failure' },
+  {
+    name: 'handshake silent',
+    script: () => ({ starttls: '220 2.0.0 Ready' }),
+    tls: opportunistic,
+    recorded: 'plain-after-failure',
+  },
   {
     name: 'nonsense for a handshake',
     script: () => ({ starttls: '220 2.0.0 Ready', insteadOfHandshake: 'hello there\r\n' }),

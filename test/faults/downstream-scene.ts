@@ -159,7 +159,12 @@ export class Downstream implements AsyncDisposable {
       recipients: [],
       ...(options.realDeadlines === true
         ? {}
-        : { run: { main: fileURLToPath(new URL('./hasty-relay.ts', import.meta.url)), args: ['--deadlines', JSON.stringify(HASTY)] } }),
+        : {
+            run: {
+              main: fileURLToPath(new URL('./hasty-relay.ts', import.meta.url)),
+              args: ['--deadlines', JSON.stringify(HASTY)],
+            },
+          }),
     });
     const made = new Downstream(relay, hops, senders);
     for (const hop of hops) await hop.open(made.fates);
@@ -203,7 +208,9 @@ export class Downstream implements AsyncDisposable {
   /** `token recipient` of all that the relay still has. */
   queued(): Set<string> {
     const { stdout } = this.relay.cli('queue', 'list', '--all', '--limit', '1000', '--json');
-    const { messages } = JSON.parse(stdout) as { messages: { sender: string; recipients: { recipient: string; state: string }[] }[] };
+    const { messages } = JSON.parse(stdout) as {
+      messages: { sender: string; recipients: { recipient: string; state: string }[] }[];
+    };
     return new Set(
       messages.flatMap(({ sender, recipients }) =>
         recipients
@@ -221,7 +228,8 @@ export class Downstream implements AsyncDisposable {
 }
 
 function settingsOf(hops: readonly Hop[], senders: number, queue: string): string {
-  const domain = (name: string) => `  - { name: ${name}, type: internal-relay, unknown-recipients: on-premises, verify-recipients: off }`;
+  const domain = (name: string) =>
+    `  - { name: ${name}, type: internal-relay, unknown-recipients: on-premises, verify-recipients: off }`;
   const connector = (name: string, space: string, nextHop: string, tls = '{ mode: none }') =>
     `  - { name: ${name}, address-spaces: [${space}], next-hop: ${nextHop}, tls: ${tls}, connections: ${CONNECTIONS} }`;
   return [

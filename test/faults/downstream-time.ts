@@ -92,12 +92,17 @@ export async function givingUp(): Promise<string[]> {
     }
     await delay(20);
   }
-  const failures = all.map(({ token, recipient }) => ((fates.of(token, recipient).failedAt ?? Number.POSITIVE_INFINITY) - began) / 1000);
+  const failures = all.map(
+    ({ token, recipient }) => ((fates.of(token, recipient).failedAt ?? Number.POSITIVE_INFINITY) - began) / 1000,
+  );
   const [first, last] = [Math.min(...failures), Math.max(...failures)];
-  say(`a hop that never takes it: told of the delay after ${warnedAfter.toFixed(1)} s (warn-after ${WARN_S} s), given up after ${first.toFixed(1)} to ${last.toFixed(1)} s (expire-after ${EXPIRE_S} s)`);
+  say(
+    `a hop that never takes it: told of the delay after ${warnedAfter.toFixed(1)} s (warn-after ${WARN_S} s), given up after ${first.toFixed(1)} to ${last.toFixed(1)} s (expire-after ${EXPIRE_S} s)`,
+  );
   const broken = fates.broken(new Set());
   if (warnedAfter < WARN_S - 0.5 || warnedAfter > WARN_S + LATE_S) broken.push(`delay told after ${warnedAfter} s`);
   if (first < EXPIRE_S - 0.5 || last > EXPIRE_S + LATE_S) broken.push(`given up after ${first} to ${last} s`);
-  if (all.some(({ token, recipient }) => fates.of(token, recipient).delayed !== 1)) broken.push('a delay was not told exactly once');
+  if (all.some(({ token, recipient }) => fates.of(token, recipient).delayed !== 1))
+    broken.push('a delay was not told exactly once');
   return broken;
 }

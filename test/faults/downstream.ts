@@ -63,7 +63,10 @@ await until('all have ended', () => hops.every(settled), patience, 200).catch(()
 const seconds = (performance.now() - began) / 1000;
 
 const queued = scene.queued();
-const records = Map.groupBy(relay.trace('--since', '1d', '--limit', '100000'), ({ recipient = '' }) => recipient.split('@')[1] ?? '');
+const records = Map.groupBy(
+  relay.trace('--since', '1d', '--limit', '100000'),
+  ({ recipient = '' }) => recipient.split('@')[1] ?? '',
+);
 const broken = fates.broken(queued);
 const text = ({ reply }: EventRecord) => (reply === undefined ? '' : `${reply.code} ${reply.enhanced ?? ''} ${reply.text}`);
 
@@ -127,12 +130,7 @@ const rows = hops.map((hop) => {
     slowest === 0 ? '' : (slowest / 1000).toFixed(2),
   ];
 });
-say(
-  table(
-    ['fault', 'sent', 'struck', 'sessions', 'at once', 'relayed', 'failed', 'queued', 'copies', 'DSN after s'],
-    rows,
-  ),
-);
+say(table(['fault', 'sent', 'struck', 'sessions', 'at once', 'relayed', 'failed', 'queued', 'copies', 'DSN after s'], rows));
 const { acked, refused, unknown, deliveries, wrong } = fates.ledger.findings();
 const lost = broken.filter((promise) => promise.startsWith('lost')).length;
 say(
