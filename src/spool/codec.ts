@@ -120,7 +120,7 @@ const isObject = (value: unknown): boolean => typeof value === 'object' && value
 function decodeRecipient([address, state, attempts, nextAttemptAt, rest]: RecipientRow, index: number): SpooledRecipient {
   if (!STATES.has(state) || !isCount(attempts) || !Number.isFinite(nextAttemptAt) || (rest !== undefined && !isObject(rest)))
     throw new Error('not the record of a recipient');
-  return { index, address: readMailbox(address), state, attempts, nextAttemptAt, ...rest };
+  return { ...rest, index, address: readMailbox(address), state, attempts, nextAttemptAt };
 }
 
 /** What we wrote was parsed at the edge: only a quoted local part needs the parser again. */

@@ -99,7 +99,7 @@ export class Fates {
   /** Every promise that does not hold; `queued` are the ids `token recipient` that the relay still has. */
   broken(queued: ReadonlySet<string>): string[] {
     const { wrong, refusedButDelivered } = this.ledger.findings();
-    const broken = [...wrong.map((key) => `wrong octets or recipient: ${key}`)];
+    const broken = wrong.map((key) => `wrong octets or recipient: ${key}`);
     broken.push(...refusedButDelivered.map((token) => `refused, and delivered: ${token}`));
     for (const { token, recipients } of this.acked()) {
       for (const recipient of recipients) {

@@ -48,14 +48,17 @@ function reactionOf(act: Act, stage: Stage, usual: string): Reaction {
   }
 }
 
-const acts = fc.array(
-  fc.oneof(
-    { weight: 12, arbitrary: fc.constant<Act>('usual') },
-    { weight: 6, arbitrary: fc.constantFrom<Act[]>('451', '550', 'nonsense', 'twice') },
-    { weight: 2, arbitrary: fc.constantFrom<Act[]>('drop', 'hang', '421') },
-  ),
-  { minLength: 6, maxLength: 60, size: 'max' },
+const ACT = fc.oneof(
+  { weight: 12, arbitrary: fc.constant<Act>('usual') },
+  { weight: 8, arbitrary: fc.constantFrom<Act[]>('451', '550', 'nonsense', 'twice') },
+  { weight: 1, arbitrary: fc.constantFrom<Act[]>('drop', 'hang', '421') },
 );
+/** What happens at the openings of connections, and in transactions: apart, else most would end before MAIL. */
+const scripts = fc.record({
+  opening: fc.array(ACT, { maxLength: 6 }),
+  transactions: fc.array(ACT, { maxLength: 60, size: 'max' }),
+});
+type Script = typeof scripts extends fc.Arbitrary<infer S> ? S : never;
 const batches = fc.array(fc.uniqueArray(fc.constantFrom('a', 'b', 'c', 'd', 'e'), { minLength: 1 }), {
   minLength: 1,
   maxLength: 5,
@@ -64,18 +67,25 @@ const batches = fc.array(fc.uniqueArray(fc.constantFrom('a', 'b', 'c', 'd', 'e')
 const addressOf = (line: string): string => /<([^>]*)>/.exec(line)?.[1] ?? '';
 
 /** Plays the acts, one at each point of each dialogue, and notes which copies it has confirmed and which not. */
-function play(script: readonly Act[], keywords: readonly string[], forever: boolean) {
+function play(script: Script, keywords: readonly string[], forever: boolean) {
   const confirmed = new Map<string, number>();
   const silent = new Map<string, number>();
   const begun = new WeakSet<PeerSession>();
-  let turn = 0;
+  const opening = script.opening.values();
+  const transactions = script.transactions.values();
+  let over = false;
+  const next = (stage: Stage): Act => {
+    const { value, done } = (stage === 'greeting' || stage === 'ehlo' ? opening : transactions).next();
+    if (done !== true) return value;
+    over = stage !== 'greeting' && stage !== 'ehlo';
+    return forever && stage === 'rcpt' ? '451' : 'usual';
+  };
   const usualEhlo = ['mx.test', ...keywords].map((word, i) => `250${i === keywords.length ? ' ' : '-'}${word}`).join('\r\n');
   const at =
     (stage: Stage): Reaction =>
     (peer, line) => {
       if (stage === 'rcpt' && !begun.has(peer)) return '503 5.5.1 MAIL first';
-      const act = script[turn++] ?? (forever && stage === 'rcpt' ? '451' : 'usual');
-      const reaction = reactionOf(act, stage, stage === 'ehlo' ? usualEhlo : USUAL[stage]);
+      const reaction = reactionOf(next(stage), stage, stage === 'ehlo' ? usualEhlo : USUAL[stage]);
       const answer = typeof reaction === 'function' ? reaction(peer, line) : reaction;
       if (stage === 'mail') begun[answer?.startsWith('2') === true ? 'add' : 'delete'](peer);
       return answer;
@@ -96,14 +106,14 @@ function play(script: readonly Act[], keywords: readonly string[], forever: bool
       }
     },
   };
-  return { peer, confirmed, silent, isOver: () => turn > script.length };
+  return { peer, confirmed, silent, isOver: () => over };
 }
 
 it(
   'whatever a peer does, each recipient is relayed, failed or queued, and nobody gets a second copy that was confirmed',
   async () => {
     await fc.assert(
-      fc.asyncProperty(acts, batches, fc.boolean(), fc.boolean(), async (script, batch, pipelining, forever) => {
+      fc.asyncProperty(scripts, batches, fc.boolean(), fc.boolean(), async (script, batch, pipelining, forever) => {
         const { peer, confirmed, silent, isOver } = play(script, pipelining ? ['PIPELINING', '8BITMIME'] : ['8BITMIME'], forever);
         await using hop = await ScriptedPeer.start(peer);
         const nextHop: Connector['nextHop'] = {
@@ -154,7 +164,8 @@ it(
             );
             expect([key, told.length > 0]).toEqual([key, recipient.state === 'failed']);
             // a copy that nobody confirmed is the peer's own silence behind our dot, and our record says so (RFC 1047)
-            if ((silent.get(key) ?? 0) > 0 && recipient.state === 'relayed') expect(recipient.possibleDuplicate).toBe(true);
+            const doubtful = recipient.state === 'relayed' && (silent.get(key) ?? 0) > 0;
+            expect([key, recipient.possibleDuplicate === true || !doubtful]).toEqual([key, true]);
           }
         }
       }),

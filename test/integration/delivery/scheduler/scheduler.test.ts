@@ -270,6 +270,15 @@ describe('retrying', () => {
   });
 });
 
+it('a store that is slow to keep outcomes lets no more go than two messages for each connection: a crash repeats them', async () => {
+  spool.add(message(['cloud@example.com'])); // the hop is known to work
+  await pass(10);
+  spool.settle = () => new Promise(() => {});
+  spool.add(...many(200, 'cloud@example.com'));
+  await pass(1_000);
+  expect(transport.to('cloud')).toHaveLength(1 + 2 * CLOUD.connections);
+});
+
 describe('a next hop that is down', () => {
   const down = () => {
     transport.answer = ({ connector: name }) => (name === 'on-premises' ? refusedConnection : relayed);
@@ -290,6 +299,22 @@ describe('a next hop that is down', () => {
     expect(away?.attempt).toBeUndefined();
     expect(spool.claimed.size).toBe(0);
     expect(scheduler.stats()[0]).toMatchObject({ state: 'backing-off', active: 0, oldest: START });
+  });
+
+  it('is tried again after a minute, at most 70 minutes apart, for five days; the sender is told after four hours', async () => {
+    down();
+    spool.add(message(['user@example.com']));
+    await pass(5 * DAY + 2 * HOUR);
+    const times = transport.to('on-premises').map(({ at }) => at);
+    const gaps = times.slice(1).map((at, i) => at - (times[i] ?? 0));
+    expect(gaps[0]).toBeGreaterThanOrEqual(MINUTE);
+    expect(gaps[0]).toBeLessThanOrEqual(5 * MINUTE);
+    expect(Math.max(...gaps)).toBeLessThanOrEqual(70 * MINUTE);
+    expect(spool.events.map(({ event }) => event).filter((event) => event !== 'DEFER')).toEqual(['DSN', 'EXPIRE', 'DSN']);
+    const [delayed, , failure] = spool.events
+      .filter(({ event }) => event !== 'DEFER')
+      .map(({ time }) => Date.parse(time) - START);
+    expect([delayed, failure].map((at = 0) => Math.round(at / HOUR))).toEqual([4, 5 * 24]);
   });
 
   it('delays no other lane', async () => {

@@ -133,6 +133,21 @@ describe('delivery by MX', () => {
     expect(w.dns.questions).toContain('AAAA mx.test');
   });
 
+  it("goes to no address that is nobody's on the Internet, whoever names it", async () => {
+    for (const a of ['0.0.0.0', '0.1.2.3', '169.254.169.254', '224.0.0.1', '255.255.255.255']) {
+      await using w = await world({ 'example.com': { mx: [[10, 'mx.test']] }, 'mx.test': { a: [a] } });
+      const { outcome } = await deliverOne(w.relay, byMx);
+      expect([a, outcome]).toMatchObject([a, { kind: 'failed', reply: { code: 550, enhanced: '5.4.4' } }]);
+    }
+  });
+
+  it('reads an answer that does not fit into UDP, and looks up 32 exchangers of it at most', async () => {
+    const mx = Array.from({ length: 1_500 }, (_, i) => [i, `mx${i}.test`] as const);
+    await using w = await world({ 'example.com': { mx }, 'mx0.test': { a: ['127.0.0.1'] } });
+    expect((await deliverOne(w.relay, byMx)).outcome.kind).toBe('relayed');
+    expect(w.dns.questions.filter((question) => question.startsWith('A '))).toHaveLength(32);
+  });
+
   it('tries many dead exchangers within bounds', async () => {
     const names = Array.from({ length: 50 }, (_, i) => `mx${i}.test`);
     await using w = await world({

@@ -117,6 +117,10 @@ describe('R20: ourselves', () => {
     expect(at('other.example', '127.0.0.1')).toBe(false);
     expect(ourselves([], 25, [{ address: '0.0.0.0', port: 25 }], machine)('x', '127.0.0.1')).toBe(true);
     expect(ourselves([], 25, [{ address: '0.0.0.0', port: 2525 }], machine)('x', '198.51.100.7')).toBe(false);
+    const everywhere = ourselves([], 25, [{ address: '0.0.0.0', port: 25 }], machine);
+    for (const way of ['127.0.0.2', '127.255.255.254', '::1', '::ffff:127.0.0.1', '::ffff:198.51.100.7']) {
+      expect([way, everywhere('x', way), at('x', way)]).toEqual([way, true, way.endsWith('.7')]);
+    }
     const untold = ourselves([], 25, undefined, machine);
     expect([untold('x', '127.0.0.1'), untold('x', '198.51.100.7')]).toEqual([false, true]);
   });
