@@ -105,7 +105,7 @@ describe('the shares', () => {
 it('the report of the migration has its waves and days, in HTML and CSV', () => {
   const migration: MigrationReport = {
     ...reportOf(),
-    directory: { version: 12, recipients: 40, cloud: 10, 'on-premises': 29, hold: 1, both: 0 },
+    directory: { version: 12, recipients: 40, cloud: 10, 'on-premises': 29, hold: 1, both: 0, probes: 0 },
     waves: [
       {
         name: EVIL,
