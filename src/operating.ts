@@ -18,6 +18,7 @@ import { openPastLog } from './directory/readers/past-logs.ts';
 import { recognise } from './directory/readers/recognise.ts';
 import { unsafeMailboxes } from './directory/reconcile/wave-check.ts';
 import type { DirectoryVersion } from './directory/version.ts';
+import type { ListedSource } from './directory/views.ts';
 import { Disagreements } from './directory/waves/disagreements.ts';
 import type { GraceWindow } from './directory/waves/grace-window.ts';
 import { LateRefusals } from './directory/waves/late-refusals.ts';
@@ -224,6 +225,7 @@ export class Operating implements AsyncDisposable {
     return [
       ...this.#waves.findings(),
       ...gated,
+      ...sourceFindings(this.#parts.directory.list().sources),
       ...learned.map(({ severity, address, problem, remedy }) => ({ severity, problem: `${address}: ${problem}`, remedy })),
       ...this.#checkup.findings(),
     ];
@@ -303,6 +305,22 @@ export function directoryFindings(findings: readonly Finding[]): Status['finding
   return findings.map((one) => ({ severity: one.severity, problem: formatFinding(one), remedy: one.remedy }));
 }
 
+/** Live sources that are not read: what they had counts on, and nobody would notice. */
+function sourceFindings(sources: readonly ListedSource[]): Status['findings'] {
+  return sources.flatMap(({ name, kind, error, 'last-success': last }) =>
+    kind !== 'live' || error === null
+      ? []
+      : [
+          {
+            code: `source-failing:${name}`,
+            severity: 'warning' as const,
+            problem: `the source ${name} ${last === null ? 'was never read' : `was last read at ${last}`}: ${error}`,
+            remedy: `Who is new or has moved since is routed as before. Once it is mended: bridgehead directory refresh ${name}`,
+          },
+        ],
+  );
+}
+
 function directoryPort(desk: DirectoryDesk, admission: AdmissionDeps): OperatingPorts['directory'] {
   return {
     import: (files, options, by) => desk.import(files, options, by),
@@ -310,6 +328,7 @@ function directoryPort(desk: DirectoryDesk, admission: AdmissionDeps): Operating
     check: () => desk.check(),
     keepExport: (files, { side, format }) => desk.keepExport(files, side, format),
     list: () => desk.list(),
+    people: () => desk.people(),
     show: (address) => desk.show(address),
     set: (change, by) => desk.set(change, by),
     unset: (address, by) => desk.unset(address, by),

@@ -305,7 +305,7 @@ export async function startRelay(
           {
             code: 'reload-refused',
             severity: 'error' as const,
-            problem: `the last reload was refused: ${refusedReload.mistakes.length} mistakes; the settings before it are active`,
+            problem: `the last reload was refused, with ${refusedReload.mistakes.length === 1 ? 'a mistake' : `${refusedReload.mistakes.length} mistakes`}; the settings before it are active`,
             remedy: 'bridgehead check',
           },
         ]),
@@ -400,6 +400,8 @@ export async function startRelay(
   alerts.start(watchEvery);
   // Holds end by time as well (C9), and a switch of the directory may have missed mail that was on its way in
   const rechecking = setInterval(() => void scheduler.recheckHeld(), RECHECK_HELD);
+  // what was taken back or switched while no relay ran, or just before a crash
+  void scheduler.recheckHeld();
   opened.defer(() => clearInterval(rechecking));
 
   writeRunFile(settings.dataDirectory, {

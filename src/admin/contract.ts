@@ -53,7 +53,7 @@ const duration = z
   .string()
   .regex(/^\d{1,6}[smhd]$/, 'write it like 30s, 5m, 2h or 4d')
   .describe('A duration: 30s, 5m, 2h, 4d');
-const address = z.string().min(1).max(1024);
+const address = z.string().min(1, 'an address is missing').max(1024);
 const peer = z.enum(['external', 'on-premises', 'cloud', 'gateway']);
 const record = z
   .custom<EventRecord>()

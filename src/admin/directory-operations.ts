@@ -82,10 +82,13 @@ export function createDirectoryOperations(parts: DirectoryParts): DirectoryOpera
       if (done !== undefined) return done;
       const { sources, live } = directory.list();
       const known = [...sources.filter(({ kind }) => kind === 'file'), ...live].map(({ name }) => name);
-      const imported = sources.some(({ name, kind }) => name === source && kind === 'imported');
+      const kind = sources.find(({ name }) => name === source)?.kind;
+      // the desk asks whom the relay has sources for; without one there is nobody who could
+      if (kind === 'live')
+        throw new OperationError('unavailable', `${source} is asked by the running relay alone, and none runs`);
       throw new OperationError(
         'not-found',
-        imported
+        kind === 'imported'
           ? `${source} was imported: import its newest export, bridgehead directory import FILE...`
           : `there is no source "${source}" to refresh${known.length === 0 ? '' : `; there is ${known.join(', ')}`}`,
       );

@@ -70,6 +70,8 @@ export interface DirectoryPort {
   /** Keeps what one side has, for comparing alone: it has no word in routing. */
   keepExport(files: readonly NamedFile[], options: ExportOptions): Promise<KeptExport>;
   list(): DirectoryList;
+  /** Recipients by route, without test users. */
+  people(): Promise<DirectoryList['counts']>;
   show(address: Mailbox): ShownRecipient | undefined;
   set(
     change: {

@@ -1,4 +1,5 @@
 /** What `status` says needs a person, of what is known with a relay and without one. */
+import { formatReply, type SmtpReply } from '../mail/reply.ts';
 import type { Status } from './contract.ts';
 import type { Pause } from './ports.ts';
 
@@ -93,9 +94,19 @@ export function storeFindings(spool: StoreStats, intake?: { readonly failing?: s
   return found;
 }
 
-/** Next hops of ours that do not answer. A stranger's, found by MX, is a note: it is the stranger's trouble. */
+interface LaneState {
+  readonly lane: string;
+  readonly connector: string;
+  readonly state: string;
+  /** Milliseconds since the epoch. */
+  readonly downSince?: number;
+  /** The answer or error that closed it. */
+  readonly downReply?: SmtpReply;
+}
+
+/** Next hops of ours that take no mail, and why. A stranger's, found by MX, is a note: it is the stranger's trouble. */
 export function nextHopFindings(
-  lanes: readonly { readonly lane: string; readonly connector: string; readonly state: string; readonly downSince?: number }[],
+  lanes: readonly LaneState[],
   connectors: readonly { readonly name: string; readonly side: string; readonly nextHop: { readonly kind: string } }[],
   now: number,
 ): Status['findings'] {
@@ -104,10 +115,23 @@ export function nextHopFindings(
   );
   return lanes
     .filter(({ state }) => state === 'backing-off')
-    .map(({ lane, connector, downSince }) => ({
+    .map(({ lane, connector, downSince, downReply }) => ({
       code: `next-hop-down:${lane}`,
       severity: strangers.has(connector) ? ('info' as const) : ('warning' as const),
-      problem: `${lane}: the next hop does not answer since ${new Date(downSince ?? now).toISOString()}`,
-      remedy: `bridgehead connector test ${connector}`,
+      problem: `${lane}: ${stateOf(downReply)} since ${new Date(downSince ?? now).toISOString()}${downReply === undefined ? '' : `: ${formatReply(downReply)}`}`,
+      remedy: remedyFor(connector, downReply),
     }));
+}
+
+/** RFC 3463 §3.5 and §3.8 as delivery uses them: 4.4.x the network, 4.7.4 and 4.7.5 its own word on TLS. */
+function stateOf(reply: SmtpReply | undefined): string {
+  if (reply === undefined || reply.enhanced?.startsWith('4.4.') === true) return 'the next hop does not answer';
+  return isTls(reply) ? 'mail waits for the TLS of the next hop' : 'the next hop takes no mail';
+}
+
+const isTls = ({ enhanced }: SmtpReply): boolean => enhanced === '4.7.4' || enhanced === '4.7.5';
+
+function remedyFor(connector: string, reply: SmtpReply | undefined): string {
+  const test = `bridgehead connector test ${connector}`;
+  return reply !== undefined && isTls(reply) ? `${test}; bridgehead connector tls ${connector} tells what it was before` : test;
 }

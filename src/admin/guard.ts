@@ -66,7 +66,10 @@ export class Guard {
     const shown = /^Bearer ([\x21-\x7e]+)$/i.exec(caller.authorization ?? '')?.[1];
     // Digests of equal length: the comparison takes the same time whatever was shown
     if (shown !== undefined && timingSafeEqual(digest(shown), this.#token)) return undefined;
-    return { status: 401, message: 'Show the token: Authorization: Bearer ...' };
+    return {
+      status: 401,
+      message: 'Show the right token: --token-file F at the command line, Authorization: Bearer ... over HTTP',
+    };
   }
 }
 

@@ -22,7 +22,15 @@ export const shadowReport = z.object({
   unknown: z.object({
     count: z.int(),
     distinct: z.int(),
-    top: list(z.object({ address: z.string(), ...counted, reply: z.string(), reason: z.string() })),
+    top: list(
+      z.object({
+        address: z.string(),
+        ...counted,
+        reply: z.string(),
+        reason: z.string(),
+        asks: z.string().nullable().describe('The connector that is asked before the recipient is taken; its answer counts'),
+      }),
+    ),
   }),
   refused: list(z.object({ ...counted, reply: z.string(), reason: z.string(), examples: list(z.string()) })),
   'too-large': z.object({ count: z.int(), largest: z.int(), examples: list(z.string()) }),
@@ -194,6 +202,7 @@ export const migrationReport = z.object({
     'on-premises': z.int(),
     hold: z.int(),
     both: z.int(),
+    probes: z.int().describe('Test users; they are in no other count'),
   }),
   waves: list(
     z.object({

@@ -46,11 +46,13 @@ export function createReportOperations(
     },
     async reportMigration({ domain, ...times }) {
       const span = spanOf(times, now());
-      const { version, recipients, counts } = directory.list();
+      const { version, recipients } = directory.list();
+      const people = await directory.people();
+      const counted = Object.values(people).reduce((sum, count) => sum + count, 0);
       const confirmations: { readonly day: string; readonly encrypted: boolean }[] = [];
       const shown = waves.list().map(({ name }) => {
         const { created, counts: sides, mailboxes } = waves.show(name);
-        const confirmed = mailboxes.flatMap((one) => (one.confirmed === null ? [] : [one.confirmed]));
+        const confirmed = mailboxes.flatMap((one) => (one.confirmed === null || one.kind === 'probe' ? [] : [one.confirmed]));
         const own = confirmed.map(({ time, tls }) => ({ day: time.slice(0, 10), encrypted: isEncrypted(tls?.result) }));
         confirmations.push(...own);
         const { probes: _, ...rest } = sides;
@@ -58,7 +60,7 @@ export function createReportOperations(
       });
       return {
         ...head(span, domain),
-        directory: { version, recipients, ...counts },
+        directory: { version, recipients: counted, ...people, probes: recipients - counted },
         waves: shown,
         days: byDay(
           await proof.deliveries(within(span, domain)),

@@ -4,7 +4,7 @@ import type { Notification, SpooledBody, SpooledMessage, SpoolId } from '../mail
 import type { Clock } from '../platform/clock.ts';
 import { composeDsn } from './compose.ts';
 import { readExcerpt } from './excerpt.ts';
-import { gravestFirst, isOwed } from './policy.ts';
+import { gravestFirst, isBackscatter, isOwed } from './policy.ts';
 import type { BounceSettings, Happening, Suppressed } from './ports.ts';
 import { RateCap } from './rate-cap.ts';
 
@@ -31,7 +31,7 @@ export function createNotifier(
     async notify(message, body, happenings) {
       const owed = happenings.filter(({ recipient, action }) => isOwed(message.sender, recipient, action)).sort(gravestFirst);
       const action = owed[0]?.action;
-      if (action === undefined || message.sender === null) return undefined;
+      if (action === undefined || message.sender === null || isBackscatter(message)) return undefined;
       const now = deps.clock.now();
       const suppressed = cap.refusal(message, now);
       if (suppressed !== undefined) return { suppressed, action };

@@ -1,6 +1,6 @@
 /** Whether a sender is owed word of what happened (RFC 3461 §6, C11). Pure. */
 import type { ReversePath } from '../mail/envelope.ts';
-import type { SpooledRecipient } from '../mail/spooled.ts';
+import type { SpooledMessage, SpooledRecipient } from '../mail/spooled.ts';
 
 export type Action = 'failed' | 'delayed' | 'relayed' | 'delivered';
 
@@ -9,6 +9,20 @@ const GRAVITY: Readonly<Record<Action, number>> = { failed: 0, delayed: 1, relay
 /** The order in which a notification tells them; the first names it. */
 export function gravestFirst(a: { readonly action: Action }, b: { readonly action: Action }): number {
   return GRAVITY[a.action] - GRAVITY[b.action];
+}
+
+/**
+ * Whether a stranger would be told: an outsider's mail claims a domain of ours without proof (R8), its MAIL FROM is
+ * elsewhere, and SPF there says `fail` (RFC 7208 §8.4). Then MAIL FROM is surely not who sent it, and word to it is
+ * backscatter (P6). With anything less than `fail`, or a MAIL FROM of ours, the sender may be who it says, and hears (C11).
+ */
+export function isBackscatter({
+  sender,
+  origin,
+  authentication,
+}: Pick<SpooledMessage, 'sender' | 'origin' | 'authentication'>): boolean {
+  if (sender === null || origin.peer !== 'external' || authentication?.['own-domain'] !== 'spoofed') return false;
+  return authentication.spf.result === 'fail' && authentication.claims?.includes(sender.domain) !== true;
 }
 
 /**

@@ -1,6 +1,6 @@
 /** What of a look at a server needs a person: what, why it matters, what to do. Pure. */
 import type { TlsProfile } from '../mail/route.ts';
-import { plainError } from './plain-error.ts';
+import { plainError } from '../platform/plain-error.ts';
 import type { Finding, SmtpCheckQuestion, SmtpCheckReport } from './smtp-check-report.ts';
 import type { Look } from './smtp-look.ts';
 
@@ -119,8 +119,13 @@ function offers(
     .filter(({ offer, accepted }) => accepted && (offer === 'TLSv1' || offer === 'TLSv1.1'))
     .map(({ offer }) => offer);
   if (old.length > 0)
-    add('info', `${old.join(' and ')} is accepted (RFC 8996 ended it); opportunistic TLS is the better for it, an audit is not`);
-  if (protocols.length > 0 && !protocols.some(({ offer, accepted }) => accepted && (offer === 'TLSv1.2' || offer === 'TLSv1.3')))
+    add(
+      'info',
+      `${old.join(' and ')} ${old.length > 1 ? 'are' : 'is'} accepted (RFC 8996 ended it); opportunistic TLS is the better for it, an audit is not`,
+    );
+  // where nothing at all is accepted, its version is not what is wrong
+  const takesAny = protocols.some(({ accepted }) => accepted);
+  if (takesAny && !protocols.some(({ offer, accepted }) => accepted && (offer === 'TLSv1.2' || offer === 'TLSv1.3')))
     add('warning', 'neither TLS 1.2 nor TLS 1.3 is accepted: the cloud takes nothing older', 'Update the server');
   if (report['client-certificate-asked'] === true && question.connector?.tls.certificate === undefined)
     add(

@@ -1,7 +1,7 @@
 /** What each `tls.mode` would do with a server that was looked at: delivery's own ladder, walked over what the looks saw. Pure. */
 import type { TlsMode, TlsPolicy, TlsProfile } from '../mail/route.ts';
 import type { LadderStep } from '../mail/tls.ts';
-import { plainError } from './plain-error.ts';
+import { plainError } from '../platform/plain-error.ts';
 import type { ModeVerdict, Observed, Rung, TlsLadder } from './smtp-check-report.ts';
 
 export const MODES: readonly TlsMode[] = ['none', 'opportunistic', 'required', 'verified'];

@@ -238,7 +238,8 @@ const refresh: Command = {
         const outcome = answer.ok
           ? `${name}: ${countOf(answer.recipients ?? 0, 'recipient')}`
           : `${name} was not refreshed: ${answer.problem ?? ''}. ${answer.remedy ?? ''}`;
-        ports.stdout.write(`${printable(outcome)}\n${answer.findings.map(findingLine).join('')}`);
+        const others = answer.findings.filter(({ problem }) => answer.problem !== `refused: ${problem}`);
+        ports.stdout.write(`${printable(outcome)}\n${others.map(findingLine).join('')}`);
       }
       return answer.ok ? EXIT.done : EXIT.no;
     });
@@ -247,9 +248,9 @@ const refresh: Command = {
 
 export const directoryCommands: readonly Command[] = [importFiles, diff, check, list, show, set, history, rollback, refresh];
 
-/** As compilers write them: the place first. */
+/** As compilers write them: the place first. No full stop at the end: a remedy often ends in what to type. */
 export function findingLine({ severity, file, line, address, problem, remedy }: FileFinding): string {
-  return `${printable(`${file}${line > 0 ? `:${line}` : ''}: ${severity}: ${address === '' ? '' : `${address}: `}${problem}. ${remedy}.`)}\n`;
+  return `${printable(`${file}${line > 0 ? `:${line}` : ''}: ${severity}: ${address === '' ? '' : `${address}: `}${problem}. ${remedy}`)}\n`;
 }
 
 function changeText({ version, changed, findings }: DirectoryChange): string {

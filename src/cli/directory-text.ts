@@ -33,7 +33,9 @@ export function listText(answer: DirectoryList, now: number, width?: number): st
       : []),
   ];
   const problems = [
-    ...answer.sources.flatMap(({ name, error }) => (error === null ? [] : [`${name}: ${error}`])),
+    ...answer.sources
+      .filter(({ name }) => !answer.live.some((one) => one.name === name && one.error !== null))
+      .flatMap(({ name, error }) => (error === null ? [] : [`${name}: ${error}`])),
     ...answer.live.flatMap(({ name, error }) => (error === null ? [] : [`${name}: ${error.problem}. ${error.remedy}`])),
   ];
   if (problems.length > 0) parts.push('', 'Not read', ...problems.map((line) => printable(`  ${line}`)));

@@ -17,25 +17,32 @@ const EXCEPTION = [
   'cipher',
 ] as const;
 
+const TLS_COLUMNS = ['section', 'direction', 'name', ...HOPS, ...EXCEPTION] as const;
+
+/** Every row has as many cells as the title: not every reader forgives less. */
+const filled = (cells: readonly (string | number | null | undefined)[], width: number): string =>
+  csvRow([...cells, ...Array.from({ length: Math.max(0, width - cells.length) }, () => '')]);
+const tlsRow = (cells: readonly (string | number | null | undefined)[]): string => filled(cells, TLS_COLUMNS.length);
+
 /** Title, sums and the heads of the chain; the rows of the exceptions follow. */
 export function tlsCsvHead(report: TlsReport): string {
   const row = (section: string, direction: string, name: string, counts: TlsReport['in'] | undefined): string =>
-    csvRow([section, direction, name, ...HOPS.map((fact) => counts?.[fact])]);
+    tlsRow([section, direction, name, ...HOPS.map((fact) => counts?.[fact])]);
   const { messages } = report;
   return [
-    csvRow(['section', 'direction', 'name', ...HOPS, ...EXCEPTION]),
-    csvRow([
+    csvRow(TLS_COLUMNS),
+    tlsRow([
       'report',
       '',
       `${report.hostname} ${report.since} ${report.until} ${report.domain ?? 'all domains'}, made ${report.made}`,
     ]),
-    ...Object.entries(messages).map(([name, count]) => csvRow(['messages', '', name, count])),
+    ...Object.entries(messages).map(([name, count]) => tlsRow(['messages', '', name, count])),
     row('hops', 'in', 'all', report.in),
     row('hops', 'out', 'all', report.out),
     ...(['protocols', 'ciphers', 'peers', 'connectors', 'remotes'] as const).flatMap((section) =>
       report[section].map((one) => row(section.replace(/s$/, ''), one.direction, one.name, one)),
     ),
-    ...report.chain.map(({ day, records, head }) => csvRow(['chain', '', `${day} ${head ?? 'not chained'}`, records])),
+    ...report.chain.map(({ day, records, head }) => tlsRow(['chain', '', `${day} ${head ?? 'not chained'}`, records])),
   ].join('');
 }
 
@@ -47,9 +54,11 @@ export function tlsCsvRows(rows: TlsExceptions['rows']): string {
 
 export function migrationCsv({ waves, days, directory }: MigrationReport): string {
   const columns = ['cloud', 'on-premises', 'hold', 'both', 'internet', 'confirmed', 'confirmed-so-far', 'confirmed-encrypted'];
+  const titles = ['section', 'name', 'mailboxes', ...columns];
+  const row = (cells: readonly (string | number | null)[]): string => filled(cells, titles.length);
   return [
-    csvRow(['section', 'name', 'mailboxes', ...columns]),
-    csvRow([
+    csvRow(titles),
+    row([
       'directory',
       `version ${directory.version}`,
       directory.recipients,
@@ -59,7 +68,7 @@ export function migrationCsv({ waves, days, directory }: MigrationReport): strin
       directory.both,
     ]),
     ...waves.map((one) =>
-      csvRow([
+      row([
         'wave',
         one.name,
         one.mailboxes,
@@ -74,7 +83,7 @@ export function migrationCsv({ waves, days, directory }: MigrationReport): strin
       ]),
     ),
     ...days.map((day) =>
-      csvRow([
+      row([
         'deliveries',
         day.day,
         '',

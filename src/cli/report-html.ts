@@ -1,7 +1,7 @@
 /** The reports as one HTML file to print: no script, nothing fetched from elsewhere, every value escaped. */
 import type { MigrationReport, TlsReport } from '../admin/report-contract.ts';
 import { printable } from '../platform/printable.ts';
-import { crossings, KINDS, settled, shareOf, spanInWords, THE_CHAIN } from './report-words.ts';
+import { crossings, KINDS, minute, settled, shareOf, spanInWords, THE_CHAIN } from './report-words.ts';
 
 /** Rows of exceptions on paper; the CSV file has all. */
 const MOST_EXCEPTIONS = 500;
@@ -10,16 +10,17 @@ const STYLE = `
 body { font: 10.5pt/1.45 system-ui, "Segoe UI", Roboto, sans-serif; color: #1b1f23; max-width: 62rem; margin: 2rem auto; padding: 0 1.5rem; }
 h1 { font-size: 1.7rem; margin: 0 0 .2rem; } h2 { font-size: 1.15rem; margin: 2rem 0 .5rem; border-bottom: 1px solid #c9d1d9; padding-bottom: .2rem; }
 p.lead { color: #57606a; margin: 0 0 1.2rem; } p.note { color: #57606a; font-size: .9em; }
-.figures { display: flex; flex-wrap: wrap; gap: 1rem; } .figure { flex: 1 1 12rem; border: 1px solid #c9d1d9; border-radius: 6px; padding: .7rem 1rem; }
+.figures { display: flex; flex-wrap: wrap; gap: 1rem; } .figure { flex: 1 1 10rem; border: 1px solid #c9d1d9; border-radius: 6px; padding: .7rem 1rem; }
 .figure b { display: block; font-size: 1.7rem; } .figure span { color: #57606a; }
 table { border-collapse: collapse; width: 100%; margin: .4rem 0 1rem; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: .22rem .7rem .22rem 0; vertical-align: top; border-bottom: 1px solid #e5e9ed; overflow-wrap: anywhere; }
-th { font-weight: 600; color: #57606a; } td.n, th.n { text-align: right; white-space: nowrap; }
+th { font-weight: 600; color: #57606a; overflow-wrap: normal; } td.n, th.n { text-align: right; } td.n { white-space: nowrap; }
+td.s { overflow-wrap: normal; font-size: .92em; } td.w { min-width: 8em; }
 .bar { display: flex; height: .7rem; border-radius: 3px; overflow: hidden; background: #e5e9ed; margin: .3rem 0; }
 .bar i { display: block; } .enc { background: #1a7f37; } .clr { background: #cf222e; } .unk { background: #9a6700; }
 code { font: .85em ui-monospace, Consolas, monospace; overflow-wrap: anywhere; }
 @page { margin: 16mm; }
-@media print { body { margin: 0; padding: 0; max-width: none; font-size: 9pt; } thead { display: table-header-group; } tr, .figure { break-inside: avoid; } h2 { break-after: avoid; }
+@media print { body { margin: 0; padding: 0; max-width: none; font-size: 9pt; } thead { display: table-header-group; } tr, .figure { break-inside: avoid; } h2, h3, h3 + p { break-after: avoid; }
   .enc, .clr, .unk { print-color-adjust: exact; -webkit-print-color-adjust: exact; } }`;
 
 const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
@@ -30,23 +31,28 @@ const number = (count: number): string => count.toLocaleString('en-US');
 interface Column {
   readonly title: string;
   readonly isNumber?: boolean;
+  /** `s`: short values, each to be read as one; `w`: long ones, which may break anywhere, but not into slivers. */
+  readonly form?: 's' | 'w';
 }
 const counted = (title: string): Column => ({ title, isNumber: true });
+const whole = (title: string): Column => ({ title, form: 's' });
 
 function tableOf(columns: readonly (string | Column)[], rows: readonly (readonly (string | number | null)[])[]): string {
   const all = columns.map((column) => (typeof column === 'string' ? { title: column } : column));
   const cells = (values: readonly (string | number | null)[], tag: 'th' | 'td'): string =>
     values
-      .map(
-        (value, i) =>
-          `<${tag}${all[i]?.isNumber === true ? ' class="n"' : ''}>${escaped(typeof value === 'number' ? number(value) : value)}</${tag}>`,
-      )
+      .map((value, i) => `<${tag}${classOf(all[i])}>${escaped(typeof value === 'number' ? number(value) : value)}</${tag}>`)
       .join('');
   const head = cells(
     all.map(({ title }) => title),
     'th',
   );
   return `<table><thead><tr>${head}</tr></thead><tbody>${rows.map((row) => `<tr>${cells(row, 'td')}</tr>`).join('\n')}</tbody></table>`;
+}
+
+function classOf(column: Column | undefined): string {
+  const name = column?.isNumber === true ? 'n' : column?.form;
+  return name === undefined ? '' : ` class="${name}"`;
 }
 
 function figure(value: string, label: string): string {
@@ -133,6 +139,7 @@ export function tlsHtml(report: TlsReport): string {
     '<h2>Hops</h2>',
     bar(report.in),
     bar(report.out),
+    '<p class="note">In above, out below: green encrypted, brown unknown, red in clear.</p>',
     tableOf(
       ['direction', ...HOP_COLUMNS],
       [
@@ -153,8 +160,15 @@ export function tlsHtml(report: TlsReport): string {
     ...listed.flatMap(({ kind, rows }) => [
       `<h3>${escaped(KINDS[kind].title)}: ${number(report['exception-hops'][kind])} hops</h3><p class="note">${escaped(KINDS[kind].means)}</p>`,
       tableOf(
-        ['direction', 'peer class or connector', 'other end', 'reason', counted('hops'), 'first', 'last', 'one of them'],
-        rows.map((one) => [one.direction, one.way, one.remote, one.reason, one.hops, one.first, one.last, one.example]),
+        [
+          'way',
+          'peer class or connector',
+          { title: 'other end', form: 'w' },
+          'reason',
+          counted('hops'),
+          whole('last (UTC), and its id'),
+        ],
+        rows.map((one) => [one.direction, one.way, one.remote, one.reason, one.hops, `${minute(one.last)} ${one.example}`]),
       ),
     ]),
     ...(exceptions.length > shown.length || report['exceptions-omitted'] > 0

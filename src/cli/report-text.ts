@@ -98,7 +98,7 @@ export function migrationText(report: MigrationReport, width?: number): string {
   const { directory, waves, days } = report;
   const parts = [
     `The move on ${report.hostname}: ${number(directory.cloud)} of ${countOf(directory.recipients, 'recipient')} in the cloud (directory version ${directory.version})`,
-    `  ${number(directory['on-premises'])} on-premises, ${number(directory.hold)} held, ${number(directory.both)} on both sides`,
+    `  ${number(directory['on-premises'])} on-premises, ${number(directory.hold)} held, ${number(directory.both)} on both sides${directory.probes === 0 ? '' : `; ${countOf(directory.probes, 'test user')} not counted`}`,
     '',
     waves.length === 0
       ? 'Waves: none\n'

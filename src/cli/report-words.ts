@@ -32,7 +32,8 @@ export const settled = ({ all, local, 'under-way': underWay }: TlsReport['messag
 export const spanInWords = ({ since, until }: { readonly since: string; readonly until: string }): string =>
   `${minute(since)} to ${minute(until)} UTC`;
 
-const minute = (time: string): string => time.slice(0, 16).replace('T', ' ');
+/** `2026-11-22 10:00`, of an ISO 8601 time. */
+export const minute = (time: string): string => time.slice(0, 16).replace('T', ' ');
 
 export const THE_CHAIN =
   'Every record carries the SHA-256 of the record before it and its own text. "bridgehead report verify" follows these links and names what was changed, ' +

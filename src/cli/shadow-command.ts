@@ -4,7 +4,7 @@ import { printable } from '../platform/printable.ts';
 import { type Command, EXIT } from './command.ts';
 import { namedFiles } from './files.ts';
 import { checked } from './questions.ts';
-import { octetsOf, table } from './table.ts';
+import { countOf, octetsOf, table } from './table.ts';
 
 export const shadow: Command = {
   name: 'shadow',
@@ -56,10 +56,15 @@ export function shadowText(report: ShadowReport, width?: number): string {
   if (unknown.count > 0)
     parts.push(
       '',
-      `Unknown to the directory: ${unknown.distinct} recipients, ${unknown.count} messages`,
+      `Unknown to the directory: ${countOf(unknown.distinct, 'recipient')}, ${countOf(unknown.count, 'message')}`,
       table(
         [{ title: 'RECIPIENT' }, { title: 'MESSAGES', right: true }, { title: 'LAST' }, { title: 'ANSWER' }],
-        unknown.top.map((one) => [one.address, String(one.count), one.last ?? `line ${one.line}`, one.reply]),
+        unknown.top.map((one) => [
+          one.address,
+          String(one.count),
+          one.last ?? `line ${one.line}`,
+          one.asks === null ? one.reply : `as connector ${one.asks} answers, which is asked`,
+        ]),
         width,
       ).trimEnd(),
     );

@@ -39,7 +39,7 @@ const create: Command = {
       ports.stdout.write(
         json
           ? `${JSON.stringify({ created: false, wave: null, findings: list.findings })}\n`
-          : list.findings.map(findingLine).join(''),
+          : `${list.findings.map(findingLine).join('')}${notMade(name)}`,
       );
       return EXIT.no;
     }
@@ -55,16 +55,14 @@ const create: Command = {
       if (json) ports.stdout.write(`${JSON.stringify(all)}\n`);
       else {
         ports.stdout.write(all.findings.map(findingLine).join(''));
-        ports.stdout.write(
-          answer.wave === null
-            ? `wave ${printable(name)} was not made\n`
-            : waveTable([answer.wave], ports.now(), ports.stdout.columns),
-        );
+        ports.stdout.write(answer.wave === null ? notMade(name) : waveTable([answer.wave], ports.now(), ports.stdout.columns));
       }
       return answer.created ? EXIT.done : EXIT.no;
     });
   },
 };
+
+const notMade = (name: string): string => `wave ${printable(name)} was not made\n`;
 
 const list: Command = {
   name: 'wave list',

@@ -3,6 +3,7 @@
  * Spooled state is the truth; all that is kept here can be lost and is found again at the next start.
  */
 import type { Mailbox } from '../mail/address.ts';
+import type { SmtpReply } from '../mail/reply.ts';
 import type { Side } from '../mail/route.ts';
 import type { SpoolId } from '../mail/spooled.ts';
 import type { Clock } from '../platform/clock.ts';
@@ -46,6 +47,8 @@ export interface LaneStats {
   /** While backing off. */
   readonly downSince?: number;
   readonly retryAt?: number;
+  /** What closed it. */
+  readonly downReply?: SmtpReply;
   readonly lastSuccess?: Sighting;
   readonly lastFailure?: Sighting;
 }
@@ -186,7 +189,7 @@ class QueueRunner implements Scheduler {
       state: paused ? 'paused' : down === undefined ? 'up' : 'backing-off',
       ...(down === undefined
         ? undefined
-        : { downSince: down.since, retryAt: clock.now() + Math.max(0, down.retryAt - clock.monotonic()) }),
+        : { downSince: down.since, downReply: down.reply, retryAt: clock.now() + Math.max(0, down.retryAt - clock.monotonic()) }),
       ...(lastSuccess === undefined ? undefined : { lastSuccess }),
       ...(lastFailure === undefined ? undefined : { lastFailure }),
     };

@@ -7,6 +7,7 @@ import type { SecureContextOptions } from 'node:tls';
 import { reply, type SmtpReply } from '../mail/reply.ts';
 import type { TlsPolicy, TlsProfile } from '../mail/route.ts';
 import type { LadderStep } from '../mail/tls.ts';
+import { plainError } from '../platform/plain-error.ts';
 
 /** What one connection offers. */
 export type Rung = TlsProfile | 'clear';
@@ -56,7 +57,7 @@ export function judge(policy: TlsPolicy, rung: Rung, observed: Observed): Verdic
       if (refusal !== undefined) return { step: { offer, result: 'refused', error: refusal }, next: rungAfter(policy, rung, '') };
       const result = observed.code === 'ETIMEDOUT' ? 'timed-out' : 'handshake-failed';
       const error =
-        observed.code === 'ETIMEDOUT' ? observed.message : `${observed.code}: ${observed.message}`.trim().slice(0, 300);
+        observed.code === 'ETIMEDOUT' ? observed.message : plainError(`${observed.code}: ${observed.message}`).slice(0, 300);
       return { step: { offer, result, error }, next: rungAfter(policy, rung, observed.code) };
     }
   }

@@ -132,6 +132,11 @@ export class DirectoryDesk {
     return this.#deps.checkup.keep(side, files, format);
   }
 
+  /** Recipients by route, without test users. */
+  people() {
+    return this.#deps.directory.people();
+  }
+
   list() {
     const { versions: _, ...listing } = this.#deps.directory.list();
     return { ...listing, live: this.#deps.live?.states() ?? [] };

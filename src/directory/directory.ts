@@ -295,6 +295,11 @@ export class Directory implements DirectoryChanges {
     return listing(this.#settings, this.#state, this.#restorable, (name) => this.#sourceStates.of(name), this.#deps.clock.now());
   }
 
+  /** Recipients by route, without test users (`kind: probe`). */
+  people(): Promise<VersionRecord['counts']> {
+    return this.#state.version.people();
+  }
+
   /** All about one recipient, by any of its addresses; `undefined` where nobody has it. */
   show(address: Mailbox): Shown | undefined {
     return show(this.#state, address, this.#deps.clock.now());
@@ -372,5 +377,5 @@ async function record(folder: string, before: VersionRecord | undefined, next: V
 
 /** A finding in one line, the place first. */
 export function formatFinding({ severity, file, line, address, problem, remedy }: Finding): string {
-  return `${file}:${line}: ${severity}: ${address === '' ? '' : `${address}: `}${problem}. ${remedy}.`;
+  return `${file}${line > 0 ? `:${line}` : ''}: ${severity}: ${address === '' ? '' : `${address}: `}${problem}. ${remedy}`;
 }

@@ -75,7 +75,11 @@ export function proofMessage(
         remedy: 'Nothing, if the record was deleted on purpose; else put it back',
       };
     case 'unverified': {
-      const refused = state.override === undefined ? '; until then its cloud routes are refused' : '';
+      const { override } = state;
+      const refused =
+        override === undefined
+          ? '; until then its cloud routes are refused'
+          : `; its cloud routes are used all the same (${override.who}: ${override.reason})`;
       if (now - state.since < PATIENCE) {
         const until = new Date(state.since + PATIENCE).toISOString();
         return {

@@ -62,17 +62,29 @@ export class SourceWatch {
   }
 }
 
-/** Over all sources: who would become unknown. */
+/** Over all sources: who would become unknown, and who would be on-premises again because a stronger source says so now. */
 export function totalFindings(old: CompiledIndex, next: CompiledIndex, comparison: Comparison, place: GuardedPlace): Finding[] {
   const groups = new Groups();
-  for (let owner = 0; owner < old.size; owner++) if (!old.isGone(owner)) groups.count(sideOf(old.routeOf(owner)), false);
+  const back = new Groups();
+  for (let owner = 0; owner < old.size; owner++) {
+    if (old.isGone(owner)) continue;
+    const side = sideOf(old.routeOf(owner));
+    groups.count(side, false);
+    if (side === 'cloud') back.count(side, false);
+  }
   const { pairs, poorer, lostAddresses } = comparison;
   for (let i = 0; i < pairs.length; i += 2) {
-    const owner = (pairs[i] ?? 0) - 1;
-    if (owner >= 0 && pairs[i + 1] === 0) groups.miss(sideOf(old.routeOf(owner)));
+    const [owner, now] = [(pairs[i] ?? 0) - 1, (pairs[i + 1] ?? 0) - 1];
+    if (owner < 0) continue;
+    const side = sideOf(old.routeOf(owner));
+    if (now < 0) groups.miss(side);
+    else if (sideOf(next.routeOf(now)) === 'on-premises') back.miss(side);
   }
   const shrunk = groups.shrunk();
   const findings = shrunk.length === 0 ? [] : [refusal(place, `nobody would know ${shrunk.map(words).join(', ')}`)];
+  const returned = back.shrunk();
+  if (returned.length > 0)
+    findings.push(refusal(place, `${returned.map(words).join(', ')} would be on-premises again`, 'go back'));
   if (poorer >= AT_LEAST && poorer > old.recipients * TOLERATED)
     findings.push(
       refusal(place, `${poorer} of ${next.recipients} recipients would lose ${lostAddresses} of their other addresses`),
@@ -111,11 +123,11 @@ class Groups {
 const words = ({ group, before, fewer }: Shrunken): string =>
   `${fewer} of ${before} ${group === 'cloud' || group === 'on-premises' ? `with route ${group}` : `of kind ${group}`} (${Math.round((fewer / before) * 100)} %)`;
 
-const refusal = ({ origin, yes }: GuardedPlace, problem: string): Finding => ({
+const refusal = ({ origin, yes }: GuardedPlace, problem: string, meant = 'go'): Finding => ({
   severity: 'error',
   file: origin,
   line: 0,
   address: '',
   problem,
-  remedy: `If they are meant to go: ${yes}`,
+  remedy: `If they are meant to ${meant}: ${yes}`,
 });

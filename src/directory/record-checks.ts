@@ -57,6 +57,12 @@ export class RecordChecks {
         `${own.address} is in none of our domains, so nobody can write to it here`,
         `Add ${own.domain} under domains, or remove the address`,
       );
+    if (NOT_ASCII.test(own.localPart))
+      add(
+        'warning',
+        `${own.address} has letters beyond ASCII before the @, and mail for it is refused with 553 5.6.7 (SMTPUTF8 is not offered)`,
+        'Give the recipient an address in ASCII as well',
+      );
     const strange = strangeLook(own);
     if (strange !== undefined) add('error', `${own.address} cannot be told from another address: ${strange}`, 'Write it anew');
   }
@@ -74,6 +80,7 @@ export class RecordChecks {
   }
 }
 
+const NOT_ASCII = /[^\u0000-\u007f]/;
 const WORDS = { cloud: 'the cloud', 'on-premises': 'the on-premises side', internet: 'the Internet' } as const;
 
 /** A host for `*` (a filter in front of both, say) may stand for the one side that a recipient is on; of two sides it is neither. */

@@ -84,7 +84,7 @@ function listed(name: string, source: SourceRecord | undefined, state: SourceSta
     kind: source?.kind ?? 'live',
     origins: source?.origins ?? [],
     recipients: source?.records ?? 0,
-    state: state.error !== undefined ? 'failing' : lastSuccess === null ? 'never' : 'ok',
+    state: lastSuccess === null ? 'never' : state.error !== undefined ? 'failing' : 'ok',
     'last-success': lastSuccess,
     age: lastSuccess === null ? null : ageOf(lastSuccess, now),
     since: source?.since ?? null,

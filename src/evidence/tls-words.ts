@@ -1,6 +1,7 @@
 /** What the TLS facts of a hop come to, and how people are told of them. Pure. */
 import type { EventRecord } from '../mail/event.ts';
 import type { LadderStep, TlsEvidence, TlsResult } from '../mail/tls.ts';
+import { plainError } from '../platform/plain-error.ts';
 
 export const IN_WORDS: Record<TlsResult, string> = {
   encrypted: 'encrypted',
@@ -56,13 +57,13 @@ const OUTCOMES: Record<TlsResult, string> = {
   'timed-out': 'no answer in time',
 };
 
-/** OpenSSL's errors name a line of its source: `error:0A00010B:SSL routines:fn:wrong version number:../file.c:77:`. */
-const withoutPlace = (error: string): string =>
-  error.replace(/(?:[0-9A-F]+:)?error:[0-9A-F]+:[^:]*:[^:]*:([^:]*):[^:]*:\d+:?(?:[^ ()]*)/g, '$1').trim();
-
-/** One step of a ladder: `offered TLS 1.2 or newer (intermediate): the handshake failed (ECONNRESET)`. */
-export function stepInWords({ offer, result, error }: LadderStep): string {
-  const because = error === undefined ? '' : ` (${withoutPlace(error)})`;
+/**
+ * One step of a ladder: `offered TLS 1.2 or newer (intermediate): the handshake failed (ECONNRESET)`. `isSent`: the text of
+ * the message went over the session that came of it.
+ */
+export function stepInWords({ offer, result, error }: LadderStep, isSent = true): string {
+  const because = error === undefined ? '' : ` (${plainError(error)})`;
+  if (offer === 'clear' && !isSent) return `then without TLS: the session was in clear${because}`;
   if (offer === 'clear')
     return result === 'plain-after-failure'
       ? `then without TLS: sent in clear${because}`
@@ -74,6 +75,29 @@ export function stepInWords({ offer, result, error }: LadderStep): string {
 /** All steps; alike for hops alike: without what differs from one time to the next. */
 export function ladderInWords(ladder: readonly LadderStep[]): string {
   return ladder.map((step) => stepInWords(step).replace(/ ?\(remembered since [^)]*\)/, '')).join('; ');
+}
+
+/** Why nothing of a message went, where TLS has to do with it. */
+const NOT_SENT: Partial<Record<TlsResult, string>> = {
+  'not-offered': 'nothing of it went: STARTTLS was not offered',
+  refused: 'nothing of it went: STARTTLS was refused',
+  'plain-after-failure': 'nothing of it went; the session was in clear, after TLS failed',
+  'not-tried': 'nothing of it went',
+};
+
+/**
+ * The TLS of an attempt and the steps of its ladder. What came no further than the envelope has no `body-sha256`: of its text
+ * nothing was sent, whatever the session was.
+ */
+export function attemptInWords(record: EventRecord): string[] {
+  const { tls } = record;
+  if (tls === undefined) return [];
+  const isSent = record.event === 'SEND' || record['body-sha256'] !== undefined || record['possible-duplicate'] === true;
+  const words = isSent ? undefined : NOT_SENT[tls.result];
+  const ladder = tls.ladder ?? [];
+  // a single step that worked says nothing new
+  const steps = ladder.length < 2 && ladder[0]?.error === undefined ? [] : ladder;
+  return [words === undefined ? tlsOf(tls) : `TLS: ${words}`, ...steps.map((step) => `  ${stepInWords(step, isSent)}`)];
 }
 
 /** The TLS facts of one hop in one line. */

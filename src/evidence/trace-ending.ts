@@ -36,7 +36,7 @@ function whoHasIt(record: EventRecord, dsns: readonly EventRecord[]): string {
     case 'EXPIRE': {
       const gone = record.event === 'FAIL' ? 'nobody has it, it was refused' : 'nobody has it, we gave up';
       if (dsns.some(({ action }) => action === 'failed')) return `${gone}; the sender was told`;
-      return `${gone}; ${record.sender === '' ? 'nobody is told of a notification (null sender)' : 'no notification is on record (NOTIFY=NEVER, or not sent yet)'}`;
+      return `${gone}; ${whyUntold(record)}`;
     }
     case 'RECEIVE':
     case 'DSN':
@@ -47,6 +47,16 @@ function whoHasIt(record: EventRecord, dsns: readonly EventRecord[]): string {
     case 'REJECT':
       return 'we never had it';
   }
+}
+
+function whyUntold({ sender, peer, authentication }: EventRecord): string {
+  if (sender === '') return 'nobody is told of a notification (null sender)';
+  // as bounce/policy.ts decides it
+  const { 'own-domain': verdict, spf, claims = [] } = authentication ?? {};
+  const domain = sender?.slice(sender.lastIndexOf('@') + 1).toLowerCase() ?? '';
+  if (peer === 'external' && verdict === 'spoofed' && spf?.result === 'fail' && !claims.includes(domain))
+    return `${sender ?? 'the sender'} is not told: SPF says that it did not send this`;
+  return 'no notification is on record (NOTIFY=NEVER, or not sent yet)';
 }
 
 const HOUR = 3_600_000;

@@ -1,11 +1,10 @@
 /** Event records told to people: each message as a story, hop by hop, with its TLS and the replies. Pure. */
 import type { EventName, EventRecord } from '../mail/event.ts';
-import type { LadderStep } from '../mail/tls.ts';
 import { printable } from '../platform/printable.ts';
 import { advised } from './advised.ts';
 import { claimedHopLines } from './headers/claims.ts';
 
-import { stepInWords, tlsOf } from './tls-words.ts';
+import { attemptInWords, tlsOf } from './tls-words.ts';
 import { cloudTraceOf, endingOf } from './trace-ending.ts';
 
 const WORDS: Record<EventName, string> = {
@@ -59,7 +58,9 @@ function storyOf(records: readonly EventRecord[]): string[] {
     lines.push(`  client  ${name}[${client.address}]${via}${first.peer === undefined ? '' : ` (${first.peer})`}`);
     const behind = first['original-client-ip'];
     if (behind !== undefined) lines.push(`          behind it [${behind}], by its Received fields`);
-    if (first.tls !== undefined) lines.push(`          ${tlsOf(first.tls)}`);
+    // where the story begins later (--since), the TLS of its first record is that of a hop of ours
+    const isClients = first.event === 'RECEIVE' || first.event === 'REJECT';
+    if (isClients && first.tls !== undefined) lines.push(`          ${tlsOf(first.tls)}`);
   }
   const { received = [] } = first;
   if (received.length > 0) {
@@ -113,9 +114,11 @@ function detailsOf(record: EventRecord, came: string | undefined): string[] {
     case 'SEND':
     case 'DEFER':
     case 'FAIL':
-      lines.push(hopOf(record), reply ?? '');
-      if (record.tls !== undefined) lines.push(tlsOf(record.tls), ...ladderOf(record.tls.ladder ?? []));
-      lines.push(bodyOf(record, came));
+      lines.push(
+        record.event === 'DEFER' && record.attempt === undefined ? untriedOf(record, reply) : hopOf(record),
+        reply ?? '',
+      );
+      lines.push(...attemptInWords(record), bodyOf(record, came));
       if (record['possible-duplicate'])
         lines.push('the connection was lost behind the final dot: the next hop may have it already');
       if (record['next-attempt'] !== undefined) lines.push(`next attempt ${record['next-attempt']}`);
@@ -149,6 +152,12 @@ function wayOf(record: EventRecord): string {
   return [way, record.reason ?? ''].filter(Boolean).join('; ');
 }
 
+/** Put off without an attempt: the hop was known to be down, the connector paused, or the route says wait. */
+function untriedOf({ connector, reason }: EventRecord, reply: string | undefined): string {
+  const why = reply !== undefined && reason?.endsWith(`: ${reply}`) === true ? reason.slice(0, -reply.length - 2) : reason;
+  return `not tried${connector === undefined ? '' : `, connector ${connector}`}${why === undefined ? '' : `: ${why}`}`;
+}
+
 function hopOf(record: EventRecord): string {
   const parts: string[] = [];
   const mta = record['remote-mta'];
@@ -161,12 +170,6 @@ function hopOf(record: EventRecord): string {
   if (record['duration-ms'] !== undefined) parts.push(`${record['duration-ms']} ms`);
   if (record.copy) parts.push('a copy');
   return parts.join(', ');
-}
-
-/** The steps of a ladder that was climbed; a single step that worked says nothing new. */
-function ladderOf(ladder: readonly LadderStep[]): string[] {
-  if (ladder.length < 2 && ladder[0]?.error === undefined) return [];
-  return ladder.map((step) => `  ${stepInWords(step)}`);
 }
 
 /** The first octets of a hash are enough to know it by; `trace verify` compares whole ones. */

@@ -12,6 +12,7 @@ export const REPLIES = {
   notOurs: reply(550, '5.7.1', 'Relaying denied: we take mail for our own domains only'),
   routingAddress: reply(550, '5.7.1', 'Relaying denied: write to the address in our own domain'),
   notPlain: reply(550, '5.7.1', 'Relaying denied: no routes within an address'),
+  notAscii: reply(553, '5.6.7', 'Internationalised addresses are not supported here'),
   unknown: (recipient: Mailbox): SmtpReply => reply(550, '5.1.1', `User unknown: ${recipient.address}`),
   noConnector: (domain: string): SmtpReply => reply(550, '5.4.4', `No connector for ${domain}`),
   noConnectorNamed: (name: string): SmtpReply => reply(550, '5.4.4', `No connector ${name} for this recipient`),

@@ -5,6 +5,7 @@ import type { Found } from './lookup.ts';
 import type { AcceptedDomain } from './ports.ts';
 import { REPLIES } from './replies.ts';
 
+const NOT_ASCII = /[^\u0000-\u007f]/;
 /** Signs of a route hidden in a local part: `x%other`, `other!x`, `@a:x@b`, X.400 (R15). */
 const HIDDEN_ROUTE = /[%!:/@]/;
 
@@ -17,6 +18,15 @@ export function mayRelay(
   const { routing, question, steps } = deciding;
   const { recipient, origin, sender } = question;
   const rights = routing.relayTo[origin.peer];
+  // the session refuses them before it asks here; explain and shadow come without a session
+  if (NOT_ASCII.test(recipient.localPart)) {
+    steps?.push({
+      step: 'rights',
+      result: `letters beyond ASCII in ${JSON.stringify(recipient.localPart)} need SMTPUTF8, which is not offered`,
+      source: 'RFC 6531 §3.5',
+    });
+    return REPLIES.notAscii;
+  }
   // our own servers write such addresses for good reasons; nobody else gets to use us as their interpreter
   if (
     origin.peer !== 'on-premises' &&

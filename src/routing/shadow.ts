@@ -52,7 +52,13 @@ export interface ShadowReport {
     readonly count: number;
     readonly distinct: number;
     /** The most written to first. */
-    readonly top: readonly (Counted & { readonly address: string; readonly reply: string; readonly reason: string })[];
+    readonly top: readonly (Counted & {
+      readonly address: string;
+      readonly reply: string;
+      readonly reason: string;
+      /** The connector that is asked before the recipient is taken (C3), whose answer counts; null: none. */
+      readonly asks: string | null;
+    })[];
   };
   /** What would be answered with a refusal, the most frequent first. */
   readonly refused: readonly (Counted & {
@@ -110,7 +116,7 @@ class Evaluation {
   readonly #routes: Record<RouteName, number> = { cloud: 0, 'on-premises': 0, internet: 0, both: 0, hold: 0, reject: 0 };
   readonly #connectors = new Map<string, number>();
   readonly #domains: Tally<{ unknown: number; refused: number; routes: Partial<Record<RouteName, number>> }>;
-  readonly #unknown: Tally<{ reply: string; reason: string }>;
+  readonly #unknown: Tally<{ reply: string; reason: string; asks: string | null }>;
   readonly #refused: Tally<{ reply: string; reason: string; examples: string[] }>;
   readonly #outgoing: Tally<object>;
   #outgoingRefused = 0;
@@ -164,7 +170,8 @@ class Evaluation {
     const reply = formatReply(decision.reply);
     if (find(this.#routing, this.#directory, recipient) === undefined && !this.#routing.isRoutingDomain(recipient.domain)) {
       if (domain !== undefined) domain.unknown++;
-      this.#unknown.add(recipient.address.toLowerCase(), message, () => ({ reply, reason: decision.reason }));
+      const asks = (decision.kind === 'deliver' ? decision.verify?.connector : undefined) ?? null;
+      this.#unknown.add(recipient.address.toLowerCase(), message, () => ({ reply, reason: decision.reason, asks }));
     }
     if (!isRefused) return;
     if (domain !== undefined) domain.refused++;

@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { HttpOperations } from '../../src/cli/client.ts';
 import { openOffline } from '../../src/offline.ts';
 import { systemClock } from '../../src/platform/clock.ts';
@@ -158,6 +158,47 @@ describe('an operator elsewhere', () => {
     await stopped?.stop(1_000);
     await using offline = await openOffline(settings, parts);
     expect(await events(offline)).toContain('SEND');
+  });
+
+  it('releases at a start what was held for a wave that was taken back while no relay ran', async () => {
+    const operations = await start();
+    await operations.createWave('pilot', { addresses: [{ address: 'anna@example.com', line: 1 }], who: 'anna' });
+    await operations.holdWave('pilot', {});
+    await send('anna@example.com');
+    const stopped = relay;
+    relay = undefined;
+    await stopped?.stop(1_000);
+    {
+      await using offline = await openOffline(settings, parts);
+      expect((await offline.listQueue({})).messages[0]?.recipients[0]?.state).toBe('held');
+      await offline.rollbackWave('pilot', { reason: 'offline' });
+    }
+    const again = await start();
+    await vi.waitFor(async () => expect((await again.listQueue({})).messages).toEqual([]), { timeout: 8_000, interval: 50 });
+    expect(readdirSync(join(folder, 'var', 'mail', 'new'))).toHaveLength(1);
+  });
+
+  it('counts no test user as migrated', async () => {
+    const operations = await start();
+    const rows = ['probe@example.com,cloud,,,probe', 'cleo@example.com,cloud,,,user'];
+    await operations.importDirectory([file('next.csv', 'address,route,routing-address,aliases,kind', ...rows)], {});
+    expect((await operations.listDirectory()).counts).toMatchObject({ cloud: 2, 'on-premises': 2 });
+    expect((await operations.reportMigration({})).directory).toMatchObject({
+      recipients: 3,
+      cloud: 1,
+      'on-premises': 2,
+      probes: 1,
+    });
+  });
+
+  it('without the relay a live source cannot be asked, and that is what it says', async () => {
+    const ad = SETTINGS.replace('[{ name: plain', '[{ name: ad, ldap: { url: "ldaps://127.0.0.1:1" } }, { name: plain');
+    const loaded = await loadSettings(file('live.yaml', ad).path);
+    if (!loaded.ok) throw new Error(JSON.stringify(loaded.mistakes));
+    await using offline = await openOffline(loaded.settings, parts);
+    await expect(offline.refreshSource({ source: 'ad' })).rejects.toThrow('ad is asked by the running relay alone');
+    await expect(offline.refreshSource({ source: 'other' })).rejects.toThrow('there is no source "other" to refresh');
+    expect(await offline.refreshSource({ source: 'plain' })).toMatchObject({ ok: true, recipients: 2 });
   });
 
   it('evaluates past mail with the active version', async () => {

@@ -94,12 +94,18 @@ export function tryField(seed: number): {
 } {
   const field = mutatedField(seed);
   const octets = Buffer.from(`${field}\r\n\r\n`);
-  const began = performance.now();
+  const began = processorTime();
   try {
     const { hops } = readHeaders(octets, ['*.example.com']);
-    const milliseconds = performance.now() - began;
+    const milliseconds = processorTime() - began;
     return { field, milliseconds, wrong: falseClaim(field, hops) };
   } catch (error) {
-    return { field, milliseconds: performance.now() - began, wrong: `threw ${String(error)}` };
+    return { field, milliseconds: processorTime() - began, wrong: `threw ${String(error)}` };
   }
+}
+
+/** Milliseconds that this thread has worked: what the rest of the machine does meanwhile does not count. */
+export function processorTime(): number {
+  const { user, system } = process.threadCpuUsage();
+  return (user + system) / 1000;
 }

@@ -26,7 +26,7 @@ export function judgeDirectory(
   for (const { name, state, error, 'last-success': since } of sources) {
     if (state === 'ok') continue;
     report.add(state === 'never' ? 'error' : 'warning', 'source-failing', name, {
-      what: `the source ${name} ${state === 'never' ? 'was never read' : `is not read since ${since}`}${error === null ? '' : `: ${error}`}`,
+      what: `the source ${name} ${state === 'never' ? 'was never read' : `was last read at ${since}`}${error === null ? '' : `: ${error}`}`,
       why: state === 'never' ? 'Its recipients are unknown' : 'Who is new or has moved since then is routed as before',
       remedy: [`bridgehead directory refresh ${name}`],
     });

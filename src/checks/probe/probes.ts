@@ -13,8 +13,9 @@ import { Tokens } from './token.ts';
 const MOST_WAITING = 5;
 /** How far the time between two runs is spread, so that probes of many relays do not meet. */
 const JITTER = 0.1;
-/** Message-IDs of probes that are remembered: some may still be on their way. */
-const MOST_SENT = 200;
+/** Milliseconds between the making of a probe and its reception here, at most: a Message-ID that is shown again later is none. */
+const FRESH = 600_000;
+const PROBE_ID = /^<([0-9a-f]{36})@/;
 /** Milliseconds: the first run of a probe comes soon after the start. */
 const FIRST = 60_000;
 
@@ -35,8 +36,6 @@ export class Probes implements AsyncDisposable {
   readonly #history: ProbeHistory;
   readonly #stop = new AbortController();
   readonly #timers = new Map<string, NodeJS.Timeout>();
-  /** The Message-IDs of the probes of this process, the oldest first. */
-  readonly #sent = new Set<string>();
   #hasStarted = false;
   #run: ProbeRun | undefined;
   #waiting = 0;
@@ -80,11 +79,14 @@ export class Probes implements AsyncDisposable {
   }
 
   /**
-   * Whether a spooled message is a probe that we sent: by its Message-ID, which holds a token, and because it came from this
-   * machine. It has a sender of ours and comes from a client, as spoofed mail does (R8); of this client we know better.
+   * Whether a spooled message is a probe that we sent, before a restart too: by its Message-ID, which holds a token made
+   * just before it came, and because it came from this machine. It has a sender of ours and comes from a client, as spoofed
+   * mail does (R8); of this client we know better.
    */
-  isProbe({ messageId, origin: { address = '' } }: SpooledMessage): boolean {
-    if (this.#sent.size === 0 || messageId === undefined || !this.#sent.has(messageId)) return false;
+  isProbe({ messageId, receivedAt, origin: { address = '' } }: SpooledMessage): boolean {
+    const token = messageId === undefined ? undefined : PROBE_ID.exec(messageId)?.[1];
+    const madeAt = token === undefined ? undefined : this.#tokens.madeAt(token);
+    if (madeAt === undefined || receivedAt - madeAt > FRESH) return false;
     return address === '::1' || address.startsWith('127.') || this.#parts.listeners().some((one) => one.address === address);
   }
 
@@ -157,8 +159,6 @@ export class Probes implements AsyncDisposable {
     const { log } = this.#parts;
     const run = new ProbeRun(probe, this.#parts, this.#box, this.#tokens, this.#stop.signal);
     this.#run = run;
-    this.#sent.add(run.messageId);
-    for (const oldest of this.#sent) if (this.#sent.size > MOST_SENT) this.#sent.delete(oldest);
     try {
       const report = await run.run();
       // a run that the stop of the relay cut short says nothing of the mail

@@ -59,7 +59,7 @@ export class ProbeRun {
       await this.#go();
     } catch (error) {
       // a mailbox that cannot be looked into, a disk that fails: said in the report, for it is what was asked
-      this.#failure ??= { problem: error instanceof Error ? error.message : String(error), next: this.#mailboxSteps() };
+      this.#failure ??= { problem: error instanceof Error ? error.message : String(error), next: this.#accessSteps() };
     }
     return this.#report();
   }
@@ -184,6 +184,16 @@ export class ProbeRun {
         ],
       };
     }
+  }
+
+  /** The mailbox could not be looked into. */
+  #accessSteps(): string[] {
+    const { imap } = this.#probe.wait;
+    if (imap === undefined) return this.#mailboxSteps();
+    const secret = imap.accessTokenFile === undefined ? 'password-file' : 'access-token-file';
+    return [
+      `See that ${imap.user} can sign in at ${imap.host} by IMAP with what the settings say: probes, ${this.#probe.name}, wait.imap (user, ${secret}, tls, ca-file, mailboxes)`,
+    ];
   }
 
   #mailboxSteps(): string[] {

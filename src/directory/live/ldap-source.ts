@@ -18,7 +18,7 @@ const MAX_RANGES = 65_536;
 
 /** The directory server of the settings. Each fetch reads password and CA anew, so that they can be changed. */
 export function ldapSource(settings: LdapSettings, checks: LiveChecks): LiveSource {
-  const origin = settings.urls[0] ?? settings.name;
+  const origin = settings.urls.join(', ');
   return { name: settings.name, kind: 'ldap', origin, fetch: (signal) => fetchAll(settings, checks, signal) };
 }
 

@@ -4,10 +4,20 @@ import type { EventRecord } from '../../mail/event.ts';
 export type DisagreementKind = 'missing-in-cloud' | 'loop' | 'returned-by-cloud' | 'returned-by-on-premises';
 
 export const WORDS: Readonly<
-  Record<DisagreementKind, { readonly severity: 'error' | 'warning'; readonly problem: string; readonly remedy: string }>
+  Record<
+    DisagreementKind,
+    {
+      readonly severity: 'error' | 'warning';
+      readonly problem: string;
+      readonly remedy: string;
+      /** The route that the directory must still name for the disagreement to be one; absent: whichever. */
+      readonly route?: 'cloud' | 'on-premises';
+    }
+  >
 > = {
   'missing-in-cloud': {
     severity: 'error',
+    route: 'cloud',
     problem: 'the directory says it is in the cloud, and the cloud does not know it',
     remedy:
       'Create or license the mailbox there, or mend its routing address; or take it back: bridgehead wave rollback NAME --only ADDRESS',
@@ -20,11 +30,13 @@ export const WORDS: Readonly<
   },
   'returned-by-cloud': {
     severity: 'error',
+    route: 'cloud',
     problem: 'the directory says it is in the cloud, and the cloud sends its mail to us',
     remedy: 'The cloud has no such mailbox or proxy address: add it there, or correct the directory',
   },
   'returned-by-on-premises': {
     severity: 'warning',
+    route: 'on-premises',
     problem: 'the directory says it is on-premises, and the on-premises server sends its mail to us',
     remedy: 'The mailbox moved, or its targetAddress was set too early: switch it, or clear targetAddress',
   },

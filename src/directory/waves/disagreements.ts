@@ -84,14 +84,13 @@ export class Disagreements implements Disposable {
 
   /** What is known now, the most frequent first. */
   list(): Disagreement[] {
-    this.#forget();
-    return [...this.#kept.values()]
+    return this.#standing()
       .sort((a, b) => b.count - a.count)
       .map(({ address, kind, count, first, last, reply, version }) => ({
         address,
         kind,
         severity: WORDS[kind].severity,
-        problem: `${WORDS[kind].problem} (${count} times since ${iso(first)})`,
+        problem: `${WORDS[kind].problem} (${count === 1 ? 'once, at' : `${count} times since`} ${iso(first)})`,
         remedy: WORDS[kind].remedy,
         count,
         first: iso(first),
@@ -103,13 +102,23 @@ export class Disagreements implements Disposable {
 
   /** The same in short, for a reconciliation. `last`: milliseconds since the epoch. */
   learned(): { readonly address: string; readonly what: string; readonly count: number; readonly last: number }[] {
-    this.#forget();
-    return Array.from(this.#kept.values(), ({ address, kind, count, last, reply }) => ({
+    return this.#standing().map(({ address, kind, count, last, reply }) => ({
       address,
       what: `${WORDS[kind].problem}${reply === null ? '' : ` (${reply})`}`,
       count,
       last,
     }));
+  }
+
+  /** Those that are still one: a mailbox that was taken back, or switched since, agrees with what the server said. */
+  #standing(): Kept[] {
+    this.#forget();
+    const active = this.#parts.directory.active();
+    return [...this.#kept.values()].filter(({ kind, address }) => {
+      const said = WORDS[kind].route;
+      const route = active.find(address)?.route;
+      return said === undefined || (route !== 'on-premises' && route !== 'cloud') || route === said;
+    });
   }
 
   /** Writes what is new; call it now and then, for a crash loses what came since. */

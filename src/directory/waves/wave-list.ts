@@ -97,7 +97,7 @@ export function candidates(list: WaveList, surroundings: Surroundings, change: C
       line: 0,
       address: '',
       problem: 'no mailbox is left to move',
-      remedy: 'Write one address in each line',
+      remedy: list.addresses.length === 0 ? 'Write one address in each line' : 'All that it names were left out, as said above',
     });
   return { members: [...members.values()], findings, taken };
 }

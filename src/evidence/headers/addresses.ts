@@ -17,6 +17,10 @@ export function peerIn(comment: string): string | undefined {
     const address = normal((match[1] ?? '').trim());
     if (address !== undefined) return address;
   }
+  // qmail with a login or an ident: `(user@example.org@192.0.2.1)`
+  const behindLogin = /^[^\s<>]+@\[?([0-9a-f.:]{3,45})\]?$/i.exec(comment.trim())?.[1];
+  const login = behindLogin === undefined ? undefined : normal(behindLogin);
+  if (login !== undefined) return login;
   // Only a comment that is the address, or begins with it: a name may look like one
   return normal(comment.trim()) ?? normal(/^\s*(?:ip[= :])?([0-9a-f.:]{2,45})(?=[\s,;]|$)/i.exec(comment)?.[1] ?? '');
 }

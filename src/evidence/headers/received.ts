@@ -59,10 +59,10 @@ export function parseReceived(field: string): ReceivedField {
     id,
     fromIp: peer.ip,
   };
-  const statements = statementsOf(clauses, protocol);
-  const tls = claimOf(statements, facts, clauses);
+  const { statements, doubtful } = statementsOf(clauses, protocol);
+  const tls = claimOf(statements, doubtful, facts, clauses);
   const said = tls === 'yes' ? statements.filter(({ encrypted }) => encrypted) : [];
-  const first = (key: Exclude<keyof TlsStatement, 'encrypted'>): string | null =>
+  const first = (key: Exclude<keyof TlsStatement, 'encrypted' | 'nullCipher'>): string | null =>
     said.find((statement) => statement[key] !== undefined)?.[key] ?? null;
   return {
     fromHost,
@@ -87,24 +87,31 @@ export function parseReceived(field: string): ReceivedField {
   };
 }
 
-function claimOf(statements: readonly TlsStatement[], facts: WriterFacts, clauses: Clauses): TlsClaim {
+/** `doubtful`: something is said of TLS that the client may have said of itself. */
+function claimOf(statements: readonly TlsStatement[], doubtful: boolean, facts: WriterFacts, clauses: Clauses): TlsClaim {
+  if (statements.some(({ nullCipher }) => nullCipher)) return 'no';
   if (statements.some(({ encrypted }) => encrypted)) return 'yes';
   if (statements.length > 0) return 'no';
   if (isNoSmtp(facts, clauses)) return 'n/a';
-  return wouldSayTls(facts, clauses) ? 'no' : 'unknown';
+  return !doubtful && wouldSayTls(facts, clauses) ? 'no' : 'unknown';
 }
 
 /** Comments first, the protocol's own word last: EHS wrote "with ESMTP" for hops that its comment proves encrypted. */
-function statementsOf(clauses: Clauses, protocol: string | null): TlsStatement[] {
+function statementsOf(clauses: Clauses, protocol: string | null): { statements: TlsStatement[]; doubtful: boolean } {
   const found: TlsStatement[] = [];
+  let doubtful = false;
   const add = (statement: TlsStatement | undefined): void => {
     if (statement !== undefined) found.push(statement);
   };
   for (const { name, tokens } of clauses.clauses) {
-    for (const token of tokens) {
+    // A HELO may hold comments; all systems write what they saw themselves, the address first, behind it
+    const address = name === 'from' ? tokens.findLastIndex(isAddress) : -1;
+    for (const [i, token] of tokens.entries()) {
       // One that is glued to a name or an address, or stands before a forged clause, may be of the client's making
       if (token.kind !== 'comment' || token.start < clauses.forgedUpTo || (token.glued && name !== 'with')) continue;
-      add(statementIn(token.text));
+      const statement = statementIn(token.text);
+      if (i < address) doubtful ||= statement !== undefined;
+      else add(statement);
     }
     if (name === 'tls') add(statementIn(`tls ${phrase(tokens.filter(isWord).slice(0, 2)) ?? ''}`));
     if (name === 'over') add(statementIn(phrase(tokens.filter(isWord)) ?? ''));
@@ -113,10 +120,12 @@ function statementsOf(clauses: Clauses, protocol: string | null): TlsStatement[]
   // Mimecast: `with ESMTP with STARTTLS`
   for (const clause of clauses.clauses.filter(({ name }) => name === 'with').slice(1))
     add(statementInProtocol(valueWords(clause).map(({ text }) => text)));
-  return found;
+  return { statements: found, doubtful };
 }
 
 const isWord = ({ kind }: Token): boolean => kind === 'word';
+const isAddress = ({ kind, text }: Token): boolean =>
+  kind === 'comment' && !NOT_THE_PEER.test(text) && !/^[he][eh]lo[ =]/i.test(text) && peerIn(text) !== undefined;
 
 function commentsOf(clause: Clause | undefined): string[] {
   return (clause?.tokens ?? []).filter(({ kind }) => kind === 'comment').map(({ text }) => text);

@@ -12,6 +12,8 @@ export interface TlsStatement {
   readonly versionText?: string;
   readonly cipher?: string;
   readonly cipherText?: string;
+  /** TLS with a cipher that encrypts nothing: whatever else is said, it was in clear. */
+  readonly nullCipher?: true;
   /** Sendmail's `verify=NO` */
   readonly verify?: string;
 }
@@ -131,6 +133,8 @@ export function looksLikeCipher(text: string): boolean {
 function facts(versionText: string | undefined, cipherText: string | undefined): TlsStatement {
   const version = versionText === undefined ? undefined : tlsVersion(versionText);
   const told = versionText !== undefined && /tls|ssl/i.test(versionText) && /\d/.test(versionText);
+  // NULL-SHA, TLS_RSA_WITH_NULL_SHA256: signed, and in clear
+  if (cipherText !== undefined && /(?:^|[-_])NULL(?:[-_]|$)/i.test(cipherText)) return { encrypted: false, nullCipher: true };
   return {
     encrypted: true,
     ...(version === undefined ? undefined : { version }),

@@ -90,18 +90,20 @@ function marshal({ fromComments }: WriterFacts): boolean {
 
 /** Submission to a store, webmail, mailbox pick-up, local delivery, list expansion: there is no SMTP session to protect. */
 const OTHER_PROTOCOL =
-  /^(?:mapi|(?:local(?:-\S+)?|internal|bsmtp|uucp|rmail|batched|stdio|pipe|file|http\S*|https?u?|rest|httprest|api|webmail|ximss|imap\d?|pop3?|apop|kpop|odmr|etrn|nntp|ecartis|listar|smartlist|mailman|majordomo|qmqp|lmtpa?|dlmtp|utf8lmtpa?|jmap|maildrop|procmail|sieve|ews|activesync|dav|http-dav)(?:$| |\/)|microsoft exchange server http-dav|compressed qmqp|qmail-scanner|spool$)/i;
+  /^(?:mapi|(?:local(?:-\S+)?|internal|bsmtp|uucp|rmail|batched|stdio|pipe|file|http\S*|https?u?|rest|httprest|api|webmail|ximss|imap\d?(?:-ssl|s)?|pop3?(?:-ssl|s)?|apop|kpop|odmr|etrn|nntp|ecartis|listar|smartlist|mailman|outflank-mailman\S*|majordomo|x\.?400|qmqp|lmtpa?|dlmtp|utf8lmtpa?|jmap|maildrop|procmail|sieve|ews|activesync|dav|http-dav)(?:$| |\/)|microsoft exchange server http-dav|compressed qmqp|qmail-scanner|spool$)/i;
 const OTHER_COMMENT =
-  /^(?:qmail \d+ (?:\w+ \d+ )?invoked|nullmailer|sendmail emulation|from (?:userid )?\S+|ssmtp|\S+@\S+$|postfix, from userid|via https?\b|fetchmail|getmail|invoked|masqmail|esmtp-wrapper|msmtp|dma\b)/i;
+  /^(?:qmail \d+ (?:\w+ \d+ )?invoked|haraka outbound\b|nullmailer|sendmail emulation|from (?:userid )?\S+|ssmtp|\S+@\S+$|postfix, from userid|via https?\b|fetchmail|getmail|invoked|masqmail|esmtp-wrapper|msmtp|dma\b)/i;
 
 /** Whether this field is of a hop that was no SMTP session between hosts. */
 export function isNoSmtp(facts: WriterFacts, clauses: Clauses): boolean {
-  const { protocol, via, byHost, fromHost, productComments, leadingComments } = facts;
+  const { protocol, via, byHost, fromHost, fromComments, productComments, leadingComments } = facts;
+  if (fromComments.some((comment) => /\[local\]$/i.test(comment))) return true; // OpenSMTPD
   if (protocol !== null) {
     if (OTHER_PROTOCOL.test(protocol)) return true;
     if (/^mail pickup service$/i.test(fromHost ?? '')) return true; // Microsoft SMTPSVC
     return productComments.some((comment) => /^(?:via https?\b|fetchmail|getmail)/i.test(comment));
   }
+  if (/\/(?:prmd|admd)=|^outflank-mailman$/i.test(byHost ?? '')) return true; // X.400; a list manager's own queue
   if (via !== null && /^(?:listexpand|http\S*|local|uucp|imap|pop3)\b/i.test(via)) return true;
   if (leadingComments.some((comment) => OTHER_COMMENT.test(comment))) return true;
   if (productComments.some((comment) => OTHER_COMMENT.test(comment) || /sendmail emulation|from userid/i.test(comment)))

@@ -1,21 +1,29 @@
-/** Debian's Dovecot as the on-premises side: LMTP with STARTTLS, one Maildir a user, stored with CRLF. */
+/** Debian's Dovecot as the on-premises side: LMTP with STARTTLS and, where asked for, IMAP; one Maildir a user, stored with CRLF. */
 import { existsSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { run, selfSigned, until, type Workspace } from './workspace.ts';
 
-export async function startDovecot(workspace: Workspace, port: number): Promise<{ maildirs: string; log(): string }> {
+export const PASSWORD = 'probe-secret';
+export const hasDovecotImap = existsSync('/usr/lib/dovecot/imap');
+
+/** `imapPort`: IMAP with implicit TLS for any user, who signs in with `PASSWORD`; its certificate is for localhost. */
+export async function startDovecot(
+  workspace: Workspace,
+  port: number,
+  imapPort?: number,
+): Promise<{ maildirs: string; certificate: string; log(): string }> {
   if (!existsSync('/usr/sbin/dovecot')) throw new Error('Dovecot is not installed: apt-get install dovecot-lmtpd');
   const dir = workspace.folder('dovecot');
   const maildirs = workspace.folder('dovecot', 'mail');
   workspace.folder('dovecot', 'run');
   run('chown', ['nobody:nogroup', maildirs]);
-  const { certificate, key } = selfSigned(workspace, 'onpremises.example.com');
+  const { certificate, key } = selfSigned(workspace, imapPort === undefined ? 'onpremises.example.com' : 'localhost');
   writeFileSync(
     `${dir}/dovecot.conf`,
     `base_dir = ${dir}/run
 state_dir = ${dir}/run
 log_path = ${dir}/dovecot.log
-protocols = lmtp
+protocols = lmtp${imapPort === undefined ? '' : ' imap'}
 listen = 127.0.0.1
 hostname = onpremises.example.com
 mail_location = maildir:~/Maildir
@@ -31,9 +39,9 @@ service lmtp {
     port = ${port}
   }
 }
-passdb {
+${imapPort === undefined ? '' : imapService(imapPort)}passdb {
   driver = static
-  args = nopassword=y
+  args = password=${PASSWORD}
 }
 userdb {
   driver = static
@@ -51,5 +59,17 @@ userdb {
       socket.on('error', () => resolve(false));
     });
   await until('Dovecot listens', listening);
-  return { maildirs, log: () => run('cat', [`${dir}/dovecot.log`]).stdout };
+  return { maildirs, certificate, log: () => run('cat', [`${dir}/dovecot.log`]).stdout };
 }
+
+const imapService = (port: number): string => `service imap-login {
+  inet_listener imap {
+    port = 0
+  }
+  inet_listener imaps {
+    address = 127.0.0.1
+    port = ${port}
+    ssl = yes
+  }
+}
+`;

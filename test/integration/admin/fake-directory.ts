@@ -96,7 +96,7 @@ const SHADOW: ShadowReport = {
   unknown: {
     count: 1,
     distinct: 1,
-    top: [{ address: 'scanner@example.com', count: 1, line: 3, last: T, reply: '250 Ok', reason: 'unknown' }],
+    top: [{ address: 'scanner@example.com', count: 1, line: 3, last: T, reply: '250 Ok', asks: null, reason: 'unknown' }],
   },
   refused: [],
   'too-large': { count: 0, largest: 0, examples: [] },
@@ -165,6 +165,7 @@ export function fakeDirectory(decision: RouteDecision): FakeDirectory {
           );
         },
         list: () => list,
+        people: async () => counts,
         show: (address) =>
           address.localPart === 'nobody'
             ? undefined

@@ -304,6 +304,7 @@ describe('what must not leave the machine', () => {
     wave = { addresses: [], findings: [error('the header has no column of addresses')] };
     const answer = await cli('wave', 'create', 'pilot', file('list.csv', 'x'), ...remote());
     expect(answer.status).toBe(1);
+    expect(answer.out).toMatch(/the header has no column of addresses[^]*\nwave pilot was not made\n$/);
     expect(relay.directory.asked).toEqual([]);
   });
 });

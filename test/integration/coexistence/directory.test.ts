@@ -211,6 +211,16 @@ describe('C7 two owners in a live source', () => {
     await live.deliver({ to: 'cleo@example.com' });
     await arrived(live.cloud, exo('cleo'));
     expect(await said('bernard@example.com')).toBe('550 5.1.1');
+
+    // a server that is away changes nothing, and somebody hears of it
+    await server[Symbol.asyncDispose]();
+    expect(await live.operations.refreshSource({ source: 'ad' })).toMatchObject({ ok: false });
+    const { findings: told } = await live.operations.status();
+    expect(told.find(({ code }) => code === 'source-failing:ad')).toMatchObject({ severity: 'warning' });
+    expect((await live.operations.listDirectory()).sources).toContainEqual(
+      expect.objectContaining({ name: 'ad', state: 'failing' }),
+    );
+    expect(await said('dora@example.com')).toBe('250 2.1.5');
   });
 });
 

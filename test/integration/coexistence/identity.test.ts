@@ -147,6 +147,21 @@ describe('R8 no spoof laundering', () => {
     await arrived(world.home, 'anna@example.com');
   });
 
+  it('P6: nobody is told of a refused forgery whose MAIL FROM is forged as well, and the record says why', async () => {
+    dns.records.set('victim.example', { txt: ['v=spf1 -all'] });
+    const header = 'From: "The boss" <ceo@example.com>\r\n';
+    await world.deliver({ to: 'only@example.com', sender: 'somebody@victim.example', header });
+    const failed = (await world.records('only@example.com', 'FAIL', 2)).filter(
+      ({ sender }) => sender === 'somebody@victim.example',
+    );
+    expect(last(failed, 'FAIL')).toMatchObject({
+      reply: { code: 550, enhanced: '5.7.26' },
+      authentication: { spf: { result: 'fail', domain: 'victim.example' }, claims: ['example.com'], 'own-domain': 'spoofed' },
+    });
+    // a notification is recorded in the same write as the failure that it tells of
+    expect((await world.operations.trace({ recipient: 'somebody@victim.example' })).records).toEqual([]);
+  });
+
   it('R8: where DNS fails it waits, and is decided once DNS tells', async () => {
     dns.records.set('example.com', { fail: 'servfail' });
     await world.deliver({ to: 'only@example.com', sender: 'boss@example.com' });

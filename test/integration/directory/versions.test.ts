@@ -123,6 +123,17 @@ describe('import', () => {
   });
 });
 
+describe('an address that no session would take', () => {
+  it('is told with the file that has it', async () => {
+    const directory = await company.open();
+    const { report } = await company.import(directory, ['zoë@example.com,cloud,,zoe@example.com']);
+    expect(report.applied).toBe(true);
+    expect(problems(report.findings)).toEqual([
+      'warning: zoë@example.com has letters beyond ASCII before the @, and mail for it is refused with 553 5.6.7 (SMTPUTF8 is not offered)',
+    ]);
+  });
+});
+
 describe('guards', () => {
   it('R16 a truncated CSV is refused, the version before stays, and --yes-shrink takes it', async () => {
     const directory = await company.open();
@@ -163,6 +174,24 @@ describe('guards', () => {
     expect(report.applied).toBe(false);
     expect(problems(report.findings).join('\n')).toContain(problem);
     expect(directory.active().version).toBe(2);
+  });
+
+  it('C6 cloud users whom another source would call on-premises are no small matter either', async () => {
+    await company.write('plain', crowd(40));
+    const directory = await company.open('plain');
+    const { report } = await company.import(directory, crowd(20, 'on-premises'));
+    expect(report).toMatchObject({ version: 1, applied: false, changed: 20 });
+    expect(report.findings).toMatchObject([
+      {
+        problem: '20 of 40 with route cloud (50 %) would be on-premises again',
+        remedy: 'If they are meant to go back: bridgehead directory import FILE... --yes-shrink',
+      },
+    ]);
+    expect((await company.import(directory, crowd(4, 'on-premises'))).report).toMatchObject({ applied: true });
+    expect((await company.import(directory, crowd(20, 'on-premises'), { yesShrink: true })).report).toMatchObject({
+      applied: true,
+      cloud: 20,
+    });
   });
 
   it('rooms that are missing are seen among many mailboxes', async () => {

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { describeChain } from '../../../src/checks/certificate-chain.ts';
-import { plainError } from '../../../src/checks/plain-error.ts';
 import { readServerHandshake } from '../../../src/checks/tls-handshake.ts';
+import { plainError } from '../../../src/platform/plain-error.ts';
 
 const record = (type: number, body: Buffer): Buffer =>
   Buffer.concat([Buffer.from([type, 3, 3, body.length >> 8, body.length & 255]), body]);

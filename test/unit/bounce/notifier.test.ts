@@ -52,6 +52,17 @@ describe('the notifier', () => {
     expect(await notify(message(), inMemory(original), [never])).toBeUndefined();
   });
 
+  it('makes none to a return path that SPF says is not the sender’s, of a message that forges our name (P6)', async () => {
+    const authentication = {
+      time: '2026-11-22T10:00:00Z',
+      spf: { result: 'fail' },
+      dkim: [],
+      dmarc: { result: 'none' },
+      'own-domain': 'spoofed',
+    } as const;
+    expect(await notifier.notify(message({ authentication }), inMemory(original), [refused])).toBeUndefined();
+  });
+
   it('leaves out the recipients of which the sender wants to hear nothing', async () => {
     const never = { ...refused, recipient: recipient('quiet@example.com', { notify: ['NEVER'] }) };
     const text = await textOf(message(), inMemory(original), [never, refused]);

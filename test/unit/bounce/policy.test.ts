@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { isOwed } from '../../../src/bounce/policy.ts';
-import { box, recipient } from './samples.ts';
+import { isBackscatter, isOwed } from '../../../src/bounce/policy.ts';
+import { box, message, recipient } from './samples.ts';
 
 const sender = box('sender@example.net');
 
@@ -30,5 +30,37 @@ describe('whether a sender is owed word', () => {
   it('of nothing with NOTIFY=NEVER and for best-effort copies (C10, C11)', () => {
     expect(isOwed(sender, recipient('a@b.example', { notify: ['NEVER'] }), 'failed')).toBe(false);
     expect(isOwed(sender, recipient('a@b.example', { copyTo: 'cloud' }), 'failed')).toBe(false);
+  });
+});
+
+describe('whether word to MAIL FROM would be backscatter (P6, R8)', () => {
+  const found = (spf: 'fail' | 'softfail' | 'none' | 'pass', ownDomain: 'spoofed' | 'unknown' | 'authentic' = 'spoofed') =>
+    ({
+      time: '',
+      spf: { result: spf },
+      dkim: [],
+      dmarc: { result: 'none' },
+      claims: ['example.com'],
+      'own-domain': ownDomain,
+    }) as const;
+
+  it('only where it claims a domain of ours without proof and SPF says fail', () => {
+    expect(isBackscatter(message({ authentication: found('fail') }))).toBe(true);
+    for (const spf of ['softfail', 'none', 'pass'] as const)
+      expect(isBackscatter(message({ authentication: found(spf) }))).toBe(false);
+    expect(isBackscatter(message({ authentication: found('fail', 'unknown') }))).toBe(false);
+    expect(isBackscatter(message({ authentication: found('fail', 'authentic') }))).toBe(false);
+    expect(isBackscatter(message())).toBe(false);
+  });
+
+  it('not where MAIL FROM is ours: our own people hear of it (C11)', () => {
+    expect(isBackscatter(message({ authentication: found('fail'), sender: box('anna@example.com') }))).toBe(false);
+  });
+
+  it('not behind a filter or the cloud, whose addresses are not the sender’s', () => {
+    for (const peer of ['gateway', 'cloud'] as const) {
+      const { origin } = message();
+      expect(isBackscatter(message({ authentication: found('fail'), origin: { ...origin, peer } }))).toBe(false);
+    }
   });
 });

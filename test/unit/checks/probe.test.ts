@@ -6,13 +6,46 @@ import { describe, expect, it } from 'vitest';
 import { AnswerBox } from '../../../src/checks/probe/box.ts';
 import { ProbeHistory } from '../../../src/checks/probe/history.ts';
 import { composeProbe, headerOf, isProbe, noticeIn } from '../../../src/checks/probe/message.ts';
-import type { ProbeReport } from '../../../src/checks/probe/ports.ts';
+import type { ProbeParts, ProbeReport } from '../../../src/checks/probe/ports.ts';
+import { Probes } from '../../../src/checks/probe/probes.ts';
 import { answerAddress, Tokens, tokenOf } from '../../../src/checks/probe/token.ts';
 import { type Domain, parseMailbox } from '../../../src/mail/address.ts';
+import type { SpooledMessage } from '../../../src/mail/spooled.ts';
 
 const NOW = Date.parse('2026-11-22T10:00:00Z');
 const tokens = new Tokens(Buffer.alloc(32, 7));
 const box = (text: string) => parseMailbox(text) ?? expect.fail(text);
+
+describe('a probe that is still queued at a restart (R8)', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'probe-'));
+  const parts = {
+    folder,
+    hostname: 'mx1.example.com',
+    settings: () => [],
+    listeners: () => [{ address: '192.0.2.5', port: 25 }],
+  } as unknown as ProbeParts;
+  const spooled = (messageId: string, address: string, receivedAt = NOW + 1000) =>
+    ({
+      messageId,
+      receivedAt,
+      origin: { peer: 'external', address, ownHops: 0, tenantProof: false, claims: ['example.com'] },
+    }) as unknown as SpooledMessage;
+
+  it('is still known as ours, and nothing else is', async () => {
+    const token = Tokens.open(folder).make(NOW);
+    const id = `<${token}@mx1.example.com>`;
+    await using probes = new Probes(parts);
+    expect(probes.isProbe(spooled(id, '127.0.0.1'))).toBe(true);
+    expect(probes.isProbe(spooled(id, '192.0.2.5'))).toBe(true);
+    expect(probes.vouchedFor(spooled(id, '127.0.0.1')).origin).not.toHaveProperty('claims');
+    // from elsewhere, shown again later, or made by nobody
+    expect(probes.isProbe(spooled(id, '198.51.100.7'))).toBe(false);
+    expect(probes.isProbe(spooled(id, '127.0.0.1', NOW + 3_600_000))).toBe(false);
+    expect(probes.isProbe(spooled(`<${'0'.repeat(36)}@mx1.example.com>`, '127.0.0.1'))).toBe(false);
+    expect(probes.isProbe(spooled('<a@b>', '127.0.0.1'))).toBe(false);
+    rmSync(folder, { recursive: true });
+  });
+});
 
 describe('the token of a probe', () => {
   it('is known again, with the time it was made, in an address of any case', () => {

@@ -57,7 +57,12 @@ describe('the HTML file', () => {
 });
 
 describe('the CSV file', () => {
-  it('has as many columns in each row that has exceptions as in its title', () => {
+  it('has as many columns in each row as in its title', () => {
+    const widths = tlsCsvHead(report)
+      .trimEnd()
+      .split('\r\n')
+      .map((row) => row.replace(/"(?:[^"]|"")*"/g, '').split(',').length);
+    expect(new Set(widths).size).toBe(1);
     const title = tlsCsvHead(report).split('\r\n')[0]?.split(',') ?? [];
     const [row = ''] = tlsCsvRows([
       {
@@ -100,7 +105,7 @@ describe('the shares', () => {
 it('the report of the migration has its waves and days, in HTML and CSV', () => {
   const migration: MigrationReport = {
     ...reportOf(),
-    directory: { version: 12, recipients: 40, cloud: 10, 'on-premises': 29, hold: 1, both: 0 },
+    directory: { version: 12, recipients: 40, cloud: 10, 'on-premises': 29, hold: 1, both: 0, probes: 0 },
     waves: [
       {
         name: EVIL,
@@ -118,7 +123,12 @@ it('the report of the migration has its waves and days, in HTML and CSV', () => 
   };
   expect(migrationHtml(migration)).not.toContain('<script');
   expect(migrationHtml(migration)).toContain('<td>2026-11-21</td><td class="n">5</td>');
-  expect(migrationCsv(migration)).toContain('deliveries,2026-11-21,,5,7,,,0,9,9\r\n');
+  expect(migrationCsv(migration)).toContain('deliveries,2026-11-21,,5,7,,,0,9,9,\r\n');
+  const widths = migrationCsv(migration)
+    .trimEnd()
+    .split('\r\n')
+    .map((row) => row.replace(/"[^"]*"/g, '').split(',').length);
+  expect(new Set(widths).size).toBe(1);
 });
 
 it('the verification names each finding with its day and record', () => {

@@ -49,6 +49,9 @@ describe('the proof of a domain', () => {
     const overridden = { ...after(ABSENT), override: { who: 'anna', at: START, reason: 'verified by hand' } };
     expect(isRefused(overridden)).toBe(false);
     expect(afterAnswer(overridden, ABSENT, START + HOUR).override?.who).toBe('anna');
+    expect(proofMessage('example.com', overridden, START + HOUR).text).toContain(
+      'its cloud routes are used all the same (anna: verified by hand)',
+    );
   });
 
   it('is looked up every 15 minutes for 48 hours, and daily once it was found', () => {

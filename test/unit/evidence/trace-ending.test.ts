@@ -36,6 +36,25 @@ describe('the end of the story', () => {
       'user1@example.com: nobody has it, it was refused; no notification is on record (NOTIFY=NEVER, or not sent yet)',
     ],
     [
+      'failed, and MAIL FROM is forged',
+      [
+        received(1),
+        sent(1, {
+          event: 'FAIL',
+          peer: 'external',
+          authentication: {
+            time: '',
+            spf: { result: 'fail', domain: 'example.net' },
+            dkim: [],
+            dmarc: { result: 'none' },
+            claims: ['example.com'],
+            'own-domain': 'spoofed',
+          },
+        }),
+      ],
+      'user1@example.com: nobody has it, it was refused; sender1@example.net is not told: SPF says that it did not send this',
+    ],
+    [
       'failed, from the null sender',
       [received(1, { sender: '' }), sent(1, { event: 'EXPIRE', sender: '' })],
       'user1@example.com: nobody has it, we gave up; nobody is told of a notification (null sender)',

@@ -44,6 +44,62 @@ describe('the story of a message', () => {
     expect(story).toContain('next attempt 2026-11-22T12:05:00.000Z');
   });
 
+  it('never says of mail that was put off that it went in clear, and says why it did not go', () => {
+    const put = (result: 'not-offered' | 'refused') => {
+      const { 'body-sha256': _, ...rest } = sent(1, {
+        event: 'DEFER',
+        reply: { code: 451, enhanced: '4.7.4', text: 'TLS is required, but mail.example does not offer STARTTLS' },
+        tls: { result, ladder: [{ offer: 'STARTTLS intermediate', result }] },
+      });
+      return renderTrace([rest]);
+    };
+    expect(put('not-offered')).toContain('TLS: nothing of it went: STARTTLS was not offered');
+    expect(put('refused')).toContain('TLS: nothing of it went: STARTTLS was refused');
+    expect(put('not-offered')).not.toContain('TLS: in clear');
+    const body = { 'body-sha256': 'a'.repeat(64) };
+    const afterData = sent(1, { event: 'DEFER', tls: { result: 'not-offered' }, ...body });
+    expect(renderTrace([afterData])).toContain('TLS: in clear, STARTTLS was not offered');
+  });
+
+  it('says of mail that was put off untried why it was not tried, and claims no silence of a host', () => {
+    const {
+      attempt: _,
+      tls: __,
+      'remote-mta': ___,
+      'body-sha256': ____,
+      ...rest
+    } = sent(1, {
+      event: 'DEFER',
+      reason: 'next hop down since 2026-11-22T11:59:00.000Z: 451 4.7.4 TLS is required, but mail.example does not offer STARTTLS',
+      reply: { code: 451, enhanced: '4.7.4', text: 'TLS is required, but mail.example does not offer STARTTLS' },
+    });
+    const story = renderTrace([rest]);
+    expect(story).toContain('not tried, connector cloud: next hop down since 2026-11-22T11:59:00.000Z\n');
+    expect(story.match(/but mail\.example does not offer STARTTLS/g)).toHaveLength(1);
+    expect(story).not.toContain('no host answered');
+    const { reply: _____, ...paused } = rest;
+    expect(renderTrace([{ ...paused, reason: 'connector paused' }])).toContain('not tried, connector cloud: connector paused');
+  });
+
+  it('says of a refusal at RCPT behind a broken handshake that the session was in clear, and that nothing was sent', () => {
+    const story = renderTrace([
+      sent(1, {
+        event: 'FAIL',
+        reply: { code: 550, enhanced: '5.1.1', text: 'User unknown' },
+        tls: {
+          result: 'plain-after-failure',
+          ladder: [
+            { offer: 'STARTTLS intermediate', result: 'handshake-failed', error: 'ECONNRESET' },
+            { offer: 'clear', result: 'plain-after-failure' },
+          ],
+        },
+      }),
+    ]);
+    expect(story).toContain('TLS: nothing of it went; the session was in clear, after TLS failed');
+    expect(story).toContain('then without TLS: the session was in clear');
+    expect(story).not.toContain('sent in clear');
+  });
+
   it('explains a refusal once a message, under the last of its kind, with what the relay does about it', () => {
     const refused = { code: 450, enhanced: '4.7.230', text: 'Connecting Exchange server version is out-of-date' };
     const story = renderTrace([

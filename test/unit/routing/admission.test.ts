@@ -74,6 +74,17 @@ describe('admission', () => {
     });
   });
 
+  it('explain and shadow say what the session says of letters beyond ASCII (RFC 6531)', async () => {
+    const { deps, asked } = desk(KNOWN);
+    const decision = await explainRoute(deps, { recipient: box('zoë@example.com'), sender: null, peer: 'external' });
+    expect([decision.route, formatReply(decision.reply)]).toEqual([
+      'reject',
+      '553 5.6.7 Internationalised addresses are not supported here',
+    ]);
+    expect(decision.steps.at(-1)?.source).toBe('RFC 6531 §3.5');
+    expect(asked).toEqual([]);
+  });
+
   it('explain asks too, and shows the answer as a step', async () => {
     const { deps } = desk(Promise.resolve(UNKNOWN));
     const decision = await explainRoute(deps, { recipient: box('nobody@example.com'), sender: null, peer: 'external' });

@@ -67,6 +67,19 @@ describe('shadow', () => {
     expect(domains.find(({ domain }) => domain === 'closed.example')).toMatchObject({ unknown: 1, refused: 1 });
   });
 
+  it('C3: an unknown recipient who would be asked about is answered by that server, which is not asked here', async () => {
+    const [domain, ...domains] = SETTINGS.domains;
+    if (domain === undefined) throw new Error('no domain');
+    const verifyRecipients = { connector: 'on-premises', deadline: 5_000, onFailure: 'accept' as const };
+    const asking = compileRouting({ ...SETTINGS, domains: [{ ...domain, verifyRecipients }, ...domains] });
+    const log = [past('scanner@example.com', 1), past('nobody@closed.example', 2)];
+    const { unknown } = await shadow(log, asking, directory);
+    expect(unknown.top.map(({ address, asks }) => [address, asks])).toEqual([
+      ['scanner@example.com', 'on-premises'],
+      ['nobody@closed.example', null],
+    ]);
+  });
+
   it('gathers refusals by their cause, not by the recipient', async () => {
     const log = Array.from({ length: 50 }, (_, i) => past(`nobody${i}@closed.example`, i + 1));
     const { refused } = await shadow(log, ROUTING, directory);

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { readHeaders } from '../../../../src/evidence/headers/header-report.ts';
 import { parseReceived } from '../../../../src/evidence/headers/received.ts';
-import { tryField } from '../../../support/mutated-headers.ts';
+import { processorTime, tryField } from '../../../support/mutated-headers.ts';
 
 const SLOWEST = 50;
 
@@ -43,9 +43,9 @@ describe('headers that nobody wrote', () => {
   ])('are read in linear time: %j over and over', (piece) => {
     const field = `from a (${piece.repeat(20_000)}`;
     parseReceived(field);
-    const began = performance.now();
+    const began = processorTime();
     parseReceived(field);
-    expect(performance.now() - began).toBeLessThan(SLOWEST);
+    expect(processorTime() - began).toBeLessThan(SLOWEST);
   });
 
   it('never throw for any octets', () => {

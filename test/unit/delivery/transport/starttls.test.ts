@@ -29,6 +29,15 @@ describe('the ladder (P5)', () => {
     expect(judge(policy('opportunistic', { profile: 'legacy' }), 'legacy', mismatch).next).toBe('clear');
   });
 
+  it('records what OpenSSL says without its addresses and files', () => {
+    const code = 'ERR_SSL_WRONG_VERSION_NUMBER';
+    const message =
+      '40CD0C3F587F0000:error:0A00010B:SSL routines:tls_validate_record_header:wrong version number:../deps/openssl/openssl/ssl/record/methods/tlsany_meth.c:77:\n';
+    expect(judge(policy('required'), 'intermediate', { kind: 'failed', code, message }).step.error).toBe(
+      `${code}: wrong version number`,
+    );
+  });
+
   it('goes straight to clear where the handshake broke or took too long', () => {
     expect(judge(policy('opportunistic'), 'intermediate', broken).next).toBe('clear');
     const late = judge(policy('opportunistic'), 'intermediate', {

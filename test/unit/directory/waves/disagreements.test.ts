@@ -52,6 +52,15 @@ describe('learning from answers', () => {
     expect(learned.list()).toEqual([]);
   });
 
+  it('is no disagreement any more once the mailbox is where the server said, and is one again when it is moved anew', () => {
+    tell('FAIL', 'anna@example.com', { route: 'cloud', ...answer(550, '5.1.10') });
+    here.directory.add('anna@example.com', 'on-premises');
+    expect(learned.list()).toEqual([]);
+    expect(learned.learned()).toEqual([]);
+    here.directory.add('anna@example.com', 'cloud');
+    expect(learned.list()).toMatchObject([{ kind: 'missing-in-cloud', count: 1 }]);
+  });
+
   it.each(['5.4.6', '5.4.14'])('%s of a server is a loop', (enhanced) => {
     tell('FAIL', 'anna@example.com', { route: 'on-premises', ...answer(554, enhanced) });
     expect(learned.list()).toMatchObject([{ kind: 'loop', count: 1 }]);

@@ -9,6 +9,67 @@ const ECDHE = 'ECDHE-RSA-AES256-GCM-SHA384';
 
 const FIELDS: readonly (readonly [name: string, field: string, facts: Facts])[] = [
   [
+    'Haraka, leaving its own queue',
+    '(Haraka outbound); Sun, 14 Jul 2024 17:13:26 +0300',
+    { tls: 'n/a', byHost: null, date: '2024-07-14T17:13:26+03:00' },
+  ],
+  [
+    'Exim, taken from a list manager on the host',
+    'from list by lists.example.org with outflank-mailman.213402.1 (Exim 4.92) (envelope-from <l-bounces@lists.example.org>) id 1mcsYl-0005TS-C9; Tue, 19 Oct 2021 17:05:55 +0000',
+    { tls: 'n/a', byHost: 'lists.example.org' },
+  ],
+  [
+    'the list manager itself',
+    'by outflank-mailman (input) for mailman id 661159; Thu, 04 Jan 2024 09:02:58 +0000',
+    { tls: 'n/a' },
+  ],
+  [
+    'OpenSMTPD, submitted on the host',
+    'from localhost (mx.example.org [local]) by mx.example.org (OpenSMTPD) with ESMTPA id 1a2b3c4d for <a@example.org>; Wed, 3 Mar 2021 10:00:00 +0100 (CET)',
+    { tls: 'n/a', fromIp: null },
+  ],
+  [
+    'getmail from an IMAP server',
+    'from unknown by myhost with IMAP4-SSL getmail6 msgid:INBOX/1234; 03 Mar 2021 10:00:00 -0000',
+    { tls: 'n/a' },
+  ],
+  ['an X.400 MTA', 'by mta gw-x400 in /PRMD=GOV/ADMD=X/C=GB/; Relayed; Mon, 3 Mar 1997 10:00:00 +0000', { tls: 'n/a' }],
+  [
+    'a gateway from X.400',
+    'from mhs.example.org by relay.example.org with X.400 (MTR) id <0123>; Mon, 3 Mar 1997 10:00:00 +0000',
+    { tls: 'n/a' },
+  ],
+  [
+    'qmail with a login in front of the address',
+    'from unknown (HELO pc.example.net) (joe@example.org@203.0.113.7) by mx.example.org with ESMTPSA; 14 Aug 2013 07:59:32 -0000',
+    { fromIp: '203.0.113.7', helo: 'pc.example.net', tls: 'yes' },
+  ],
+  [
+    'SendGrid, its own date',
+    'by recvd-7f76-9669s with SMTP id recvd-7f76-9669s-1-67BF35A3-37\n\t2025-02-26 15:39:15.403398659 +0000 UTC m=+3009858.749439763',
+    { tls: 'unknown', date: '2025-02-26T15:39:15+00:00' },
+  ],
+  [
+    'a cipher that encrypts nothing',
+    'from a.example.net (a.example.net [192.0.2.1]) (using TLSv1 with cipher NULL-SHA (0/0 bits)) by b.example.org (Postfix) with ESMTPS id 4F2A1B2C3D4; Wed, 3 Mar 2021 10:00:00 +0000',
+    { tls: 'no', tlsVersion: null, cipher: null },
+  ],
+  [
+    'the same in IANA spelling',
+    'from a.example.net (192.0.2.1) by b.example.org (192.0.2.2) with Microsoft SMTP Server (version=TLS1_2, cipher=TLS_RSA_WITH_NULL_SHA256) id 15.2.1118.26; Wed, 3 Mar 2021 10:00:00 +0100',
+    { tls: 'no', tlsVersion: null, cipher: null },
+  ],
+  [
+    'a HELO that tells of TLS itself: what stands before the address of the client is not the host speaking',
+    'from x (using TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits)) (evil.example [203.0.113.66]) by mx.example.org (Postfix) with ESMTP id 4F2A1B2C3D4; Wed, 3 Mar 2021 10:00:00 +0100',
+    { tls: 'unknown', tlsVersion: null, cipher: null, fromIp: '203.0.113.66' },
+  ],
+  [
+    'a HELO with an address besides',
+    'from x (x [198.51.100.1]) (using TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits)) (evil.example [203.0.113.66]) by mx.example.org (Postfix) with ESMTP id 4F2A1B2C3D4; Wed, 3 Mar 2021 10:00:00 +0100',
+    { tls: 'unknown' },
+  ],
+  [
     'Bridgehead',
     'from client.example.net (rdns.example.net [198.51.100.7])\r\n\t(using TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits))\r\n\t(client certificate: CN=mail.example.net, verified)\r\n\tby mx1.example.com (Bridgehead) with ESMTPS id 01JDABC\r\n\tfor <user@example.com>; Sun, 22 Nov 2026 10:00:00 +0000',
     {

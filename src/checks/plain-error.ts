@@ -1,6 +1,0 @@
-/** An error of OpenSSL without its addresses and files: `ERR_SSL_...: tlsv1 alert protocol version`. Pure. */
-export function plainError(text: string): string {
-  return text
-    .replace(/(?:[0-9A-F]{8,}:)?error:[0-9A-F]+:[^:]*:[^:]*:([^:]+):\S*?:\d+:?(?:SSL alert number \d+)?\s*/g, '$1')
-    .trim();
-}
