@@ -13,6 +13,7 @@ export interface Wanted {
 
 /** What a person should know about the process itself. */
 export interface OwnFinding {
+  readonly code: string;
   readonly severity: 'warning';
   readonly problem: string;
   readonly remedy: string;
@@ -51,20 +52,24 @@ export function settleBeside({ dataDirectory, account }: Omit<Wanted, 'listeners
 
 export function ownFindings({ dataDirectory, account }: Omit<Wanted, 'listeners'>, userName: string): OwnFinding[] {
   const findings: OwnFinding[] = [];
-  const warn = (problem: string, remedy: string): void => void findings.push({ severity: 'warning', problem, remedy });
+  const warn = (code: string, problem: string, remedy: string): void =>
+    void findings.push({ code, severity: 'warning', problem, remedy });
   if (isRoot())
     warn(
+      'running-as-root',
       'the relay runs as root: who breaks into it has the machine',
       'name a `user` in the settings, chown -R the data directory to it, and restart',
     );
   else if (account !== undefined && account.user !== userName)
     warn(
+      'running-as-another',
       `the settings name the user ${account.user}, but root did not start the relay: it runs as ${userName}`,
       `start it as root or as ${account.user}, or leave out \`user\``,
     );
   const mode = lstatSync(dataDirectory, { throwIfNoEntry: false })?.mode ?? 0;
   if ((mode & 0o077) !== 0)
     warn(
+      'data-directory-open',
       `others on this machine can look into the data directory ${dataDirectory} (mode 0${(mode & 0o777).toString(8)})`,
       `mail and its records lie there: chmod 700 ${dataDirectory}`,
     );

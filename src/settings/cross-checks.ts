@@ -34,7 +34,6 @@ export function crossCheck(raw: SettingsFile, document: SettingsDocument): { mis
   checkProbes(raw, findings);
   checkAlerts(raw, findings);
   noteFewRecipients(raw, findings);
-  noteUnused(raw, findings);
   return { mistakes, notes };
 }
 
@@ -241,6 +240,3 @@ function noteFewRecipients({ limits }: SettingsFile, findings: Findings): void {
     'Senders get 452 for the others and try those again; write 100 or more to spare them that',
   );
 }
-
-/** Settings whose behaviour comes with a later version. */
-function noteUnused(raw: SettingsFile, findings: Findings): void {}

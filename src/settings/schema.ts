@@ -10,7 +10,7 @@ import { admission, limits } from './schema-limits.ts';
 import { probe } from './schema-probes.ts';
 import { cloud, domain, peers, rule } from './schema-routing.ts';
 import { protocolLog, says } from './schema-words.ts';
-import { accountName, dnsServer, duration, filePath, hostName, ipAddress, mailboxAddress, network, size } from './values.ts';
+import { accountName, dnsServer, duration, filePath, hostName, ipAddress, mailboxAddress, network } from './values.ts';
 
 const port = () => z.int().min(0).max(65_535);
 

