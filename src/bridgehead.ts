@@ -20,11 +20,12 @@ import { systemClock } from './platform/clock.ts';
 import { openLog, type RelayLog } from './platform/logger.ts';
 import { collectStartupGarbage } from './platform/memory.ts';
 import { ownFindings, settleBeside, settleIn } from './platform/privilege.ts';
-import { DirectoryRefused, type Relay, reportOf, startRelay } from './relay.ts';
+import { DirectoryRefused, type Relay, startRelay } from './relay.ts';
 import { dataDirectoryOf } from './settings/data-directory.ts';
 import { type Loaded, loadSettings } from './settings/load.ts';
 import { formatMistake } from './settings/mistakes.ts';
 import type { Settings } from './settings/settings.ts';
+import { reportOf } from './settings-parts.ts';
 import { SpoolInUse } from './spool/lock.ts';
 
 const version = (JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }).version;

@@ -21,12 +21,13 @@ import { readEvidence, readReports } from './evidence/evidence.ts';
 import { addressBook, directoryFindings, Operating } from './operating.ts';
 import type { Clock } from './platform/clock.ts';
 import type { Log } from './platform/logger.ts';
-import { certificateSettings, connectorNamed, DirectoryRefused, describeOwnChain, reportOf } from './relay.ts';
+import { DirectoryRefused } from './relay.ts';
 import { explainRoute } from './routing/admission.ts';
 import { compileRouting } from './routing/compile.ts';
 import { routeSpooled } from './routing/spooled-route.ts';
 import { loadSettings } from './settings/load.ts';
 import type { Settings } from './settings/settings.ts';
+import { certificateSettings, connectorNamed, describeOwnChain, reportOf } from './settings-parts.ts';
 import { openSpool } from './spool/open.ts';
 
 export interface OfflineParts {

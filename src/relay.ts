@@ -1,6 +1,5 @@
 /** Joins the parts of the relay in the order in which a message meets them. This file, offline.ts and main.ts alone know them all. */
 import { readFile } from 'node:fs/promises';
-import { rootCertificates } from 'node:tls';
 import { Activity, recallLastHour } from './admin/activity.ts';
 import { Alerts } from './admin/alerts.ts';
 import { type AdminApi, openApi } from './admin/api.ts';
@@ -17,10 +16,8 @@ import { withProbeMetrics } from './admin/probe-metrics.ts';
 import { steerable } from './admin/steering.ts';
 import { Uploads } from './admin/uploads.ts';
 import { withWatchMetrics } from './admin/watch-metrics.ts';
-import { placesOf } from './admin/watched-certificate.ts';
 import { Authenticator } from './authentication/authenticator.ts';
 import { createNotifier } from './bounce/notifier.ts';
-import { describeChain } from './checks/certificate-chain.ts';
 import { createDoctor } from './checks/doctor/doctor.ts';
 import { Probes } from './checks/probe/probes.ts';
 import { LearnedTls } from './delivery/learned-tls.ts';
@@ -50,6 +47,7 @@ import { compileRouting } from './routing/compile.ts';
 import { routeSpooled } from './routing/spooled-route.ts';
 import { loadSettings } from './settings/load.ts';
 import type { Settings } from './settings/settings.ts';
+import { alertSettings, certificateSettings, connectorNamed, describeOwnChain, needRestart, reportOf } from './settings-parts.ts';
 import { openSpool } from './spool/open.ts';
 import type { Spool } from './spool/spool.ts';
 
@@ -463,70 +461,4 @@ async function openAdmin(
     },
     parts,
   );
-}
-
-/** What a check or a reload found, in the form of the admin API. */
-export function reportOf(
-  ok: boolean,
-  findings: readonly Finding[],
-  notes: CheckReport['notes'] | readonly CheckReport['notes'][number][],
-): CheckReport {
-  const asMistake = ({ file, line, address, problem, remedy }: Finding): CheckReport['mistakes'][number] => ({
-    file,
-    line,
-    column: 1,
-    path: address,
-    problem,
-    remedy,
-  });
-  return {
-    ok,
-    mistakes: findings.filter((one) => one.severity === 'error').map(asMistake),
-    notes: [...notes, ...findings.filter((one) => one.severity !== 'error').map(asMistake)],
-  };
-}
-
-const alertSettings = ({ hostname, bounce, alerts }: Settings) => ({ hostname, from: bounce.postmaster, ...alerts });
-
-/** The public roots are read only where a file does not lead to one by itself: they cost a megabyte. */
-export function describeOwnChain(der: readonly Buffer[], now: number): ReturnType<typeof describeChain> {
-  const chain = describeChain(der, [], now);
-  return chain?.complete === false ? describeChain(der, rootCertificates, now) : chain;
-}
-
-export const certificateSettings = ({ tls, admin, delivery }: Settings) => ({
-  places: placesOf({ tls, admin, connectors: delivery.connectors }),
-  ...(tls.renewalHook !== undefined && { renewalHook: tls.renewalHook }),
-});
-
-/** What of a listener is read at the start alone. */
-const socketOf = ({ address, port, tls }: Settings['reception']['listeners'][number]) => ({ address, port, tls });
-
-/** Settings that are read at the start alone: said, so that nobody waits for them. */
-function needRestart(before: Settings, after: Settings): CheckReport['notes'] {
-  const parts: [string, unknown, unknown][] = [
-    ['hostname', before.hostname, after.hostname],
-    ['data-directory', before.dataDirectory, after.dataDirectory],
-    ['listeners', before.reception.listeners.map(socketOf), after.reception.listeners.map(socketOf)],
-    ['admin', before.admin, after.admin],
-    ['log', before.log, after.log],
-    ['dns', before.delivery.dnsServers, after.delivery.dnsServers],
-    ['evidence', before.evidence, after.evidence],
-  ];
-  return parts
-    .filter(([, old, now]) => JSON.stringify(old) !== JSON.stringify(now))
-    .map(([path]) => ({
-      file: after.file,
-      line: 1,
-      column: 1,
-      path,
-      problem: 'changed, and read at the start alone',
-      remedy: 'Restart the relay to make it count',
-    }));
-}
-
-export function connectorNamed(settings: Settings, name: string): Settings['delivery']['connectors'][number] {
-  const connector = settings.delivery.connectors.find((one) => one.name === name);
-  if (connector === undefined) throw new Error(`no connector ${name}`);
-  return connector;
 }
