@@ -256,7 +256,16 @@ export async function startRelay(
     return stats && { ...stats, limits: new Map([...stats.limits, ['notifications-per-hour', notifier.overLimit]]) };
   };
   const api = opened.use(
-    await openAdmin(settings, version, { operations, ports, activity, readiness: state, uploads, log, clock, admission: limitStats }),
+    await openAdmin(settings, version, {
+      operations,
+      ports,
+      activity,
+      readiness: state,
+      uploads,
+      log,
+      clock,
+      admission: limitStats,
+    }),
   );
 
   /** C9: where the hold of a wave is full, no more is taken for it. */
