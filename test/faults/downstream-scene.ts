@@ -99,6 +99,9 @@ export class Hop {
         if (!begun.has(peer)) return '503 5.5.1 MAIL first';
         return refuses(answer(script.rcpt, '250 2.1.5 Ok', peer, line), peer, [recipient]);
       },
+      ...(script.data === undefined
+        ? {}
+        : { data: (peer, line) => refuses(answer(script.data, '354 Go on', peer, line), peer, this.recipients) }),
       onMessage: ({ rcpts, wire }, text) => {
         const what = arrived(unstuff(wire)) ?? { token: '', hash: '' };
         const recipients = rcpts.map(addressOf);
