@@ -61,7 +61,13 @@ async function poisoned(how: 'SIGSEGV' | 'SIGKILL' | 'uncaught error'): Promise<
   const wanted = how === 'uncaught error' ? 2 : 3;
   if (died !== wanted) broken.push(`${how}: set aside after ${died} deaths, not ${wanted}`);
   if (how === 'uncaught error' && exit !== 1) broken.push(`an uncaught error ended it with ${exit}`);
-  const { stdout } = await relay.cliBeside('status', '--json');
+  let { stdout, stderr } = await relay.cliBeside('status', '--json');
+  // one that was just started again under load may take a moment
+  for (let tries = 0; stdout === '' && tries < 10; tries++) {
+    await delay(1_000);
+    ({ stdout, stderr } = await relay.cliBeside('status', '--json'));
+  }
+  if (stdout === '') throw new Error(`status says nothing, but ${stderr}`);
   const { findings } = JSON.parse(stdout) as { findings: { problem: string; remedy: string }[] };
   const finding = findings.find(({ problem }) => problem.includes('died'));
   if (finding === undefined) broken.push(`${how}: status has no word of it`);
