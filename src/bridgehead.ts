@@ -35,6 +35,8 @@ const SETTINGS_WRONG = 78; // EX_CONFIG
 const STOP_DEADLINE = 28_000;
 /** The same behind an uncaught error: some of them may never end. */
 const FAULT_DEADLINE = 10_000;
+/** Milliseconds within which a second signal asks for nothing more than the first. */
+const SAME_REQUEST = 1_000;
 
 /** Runs the relay in the foreground; the exit status. */
 async function run(file: string): Promise<number> {
@@ -99,13 +101,15 @@ function whyNot(error: unknown): string {
 /** Until a signal or a fault ends the relay. */
 function ended(relay: Relay, log: RelayLog): Promise<number> {
   return new Promise((resolve) => {
-    let stopping = false;
+    let stoppingSince: number | undefined;
     const stop = (why: string, status: number, deadline = STOP_DEADLINE): void => {
-      if (stopping) {
+      if (stoppingSince !== undefined) {
+        // Ctrl-C under npm comes twice, from the terminal and from npm, which passes it on
+        if (status === 0 && clock.monotonic() - stoppingSince < SAME_REQUEST) return;
         log.flush();
         process.exit(1); // asked twice: at once. What is spooled is durable.
       }
-      stopping = true;
+      stoppingSince = clock.monotonic();
       log.info({ why }, 'the relay stops');
       relay.stop(deadline).then(
         () => resolve(status),
@@ -130,7 +134,7 @@ function ended(relay: Relay, log: RelayLog): Promise<number> {
     // A bug or a broken machine: nothing can be trusted to be whole but what is on disk. The service manager restarts.
     const fault = (error: unknown): void => {
       log.fatal({ err: error }, 'uncaught error');
-      if (!stopping) relay.noteFault();
+      if (stoppingSince === undefined) relay.noteFault();
       stop('uncaught error', 1, FAULT_DEADLINE);
     };
     process.on('uncaughtException', fault);

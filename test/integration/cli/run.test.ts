@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Client } from '../reception/perimeter.ts';
 
 const MAIN = fileURLToPath(new URL('../../../src/main.ts', import.meta.url));
 const settings = (format: string): string => `hostname: mx1.example.com
@@ -36,16 +37,33 @@ afterEach(() => {
 
 const words = (...args: readonly string[]): string[] => [MAIN, ...args, '--config', join(folder, 'bridgehead.yaml')];
 
-async function start(format: string): Promise<ChildProcess & { stdout: NonNullable<ChildProcess['stdout']> }> {
+type Started = ChildProcess & { stdout: NonNullable<ChildProcess['stdout']> };
+
+/** The relay, once it takes mail, and where. */
+async function start(format: string): Promise<{ child: Started; port: number }> {
   writeFileSync(join(folder, 'bridgehead.yaml'), settings(format));
   const child = spawn(process.execPath, words('run'), { stdio: ['ignore', 'pipe', 'inherit'] });
   daemon = child;
+  child.stdout.setEncoding('utf8');
+  const log = await said(child, 'the relay accepts mail');
+  return { child, port: Number(/listening\D+127\.0\.0\.1:(\d+)/.exec(log)?.[1]) };
+}
+
+/** What the relay writes until it has said so. */
+async function said(child: Started, what: string): Promise<string> {
   let seen = '';
-  for await (const chunk of child.stdout.setEncoding('utf8').iterator({ destroyOnReturn: false }) as AsyncIterable<string>) {
+  for await (const chunk of child.stdout.iterator({ destroyOnReturn: false }) as AsyncIterable<string>) {
     seen += chunk;
-    if (seen.includes('the relay accepts mail')) return child;
+    if (seen.includes(what)) return seen;
   }
-  throw new Error(`it did not start: ${seen}`);
+  throw new Error(`it never said "${what}": ${seen}`);
+}
+
+async function startWithMailUnderWay() {
+  const { child, port } = await start('json');
+  const client = await Client.open(port);
+  await client.upToData(['anna@example.com']);
+  return { child, client };
 }
 
 describe('bridgehead run', () => {
@@ -53,7 +71,7 @@ describe('bridgehead run', () => {
     'ends at SIGTERM also where nobody reads its log any more (%s)',
     { timeout: 30_000 },
     async (format) => {
-      const child = await start(format);
+      const { child } = await start(format);
       const exit = once(child, 'exit');
       const gone = once(child.stdout, 'close');
       child.stdout.destroy();
@@ -64,7 +82,7 @@ describe('bridgehead run', () => {
   );
 
   it('writes its last words before it ends', { timeout: 30_000 }, async () => {
-    const child = await start('json');
+    const { child } = await start('json');
     let rest = '';
     child.stdout.on('data', (chunk: string) => {
       rest += chunk;
@@ -73,6 +91,27 @@ describe('bridgehead run', () => {
     child.kill('SIGTERM');
     expect(await closed).toEqual([0, null]);
     expect(rest).toContain('the relay stops');
+  });
+
+  it('takes two signals of one Ctrl-C for one: what is under way still ends', { timeout: 30_000 }, async () => {
+    const { child, client } = await startWithMailUnderWay();
+    const exit = once(child, 'exit');
+    child.kill('SIGINT');
+    await said(child, 'the relay stops');
+    child.kill('SIGINT');
+    child.kill('SIGTERM');
+    expect(await client.command('Subject: under way\r\n\r\n.')).toMatch(/^250 /);
+    client.socket.end();
+    expect(await exit).toEqual([0, null]);
+  });
+
+  it('ends at once when it is asked again', { timeout: 30_000 }, async () => {
+    const { child, client } = await startWithMailUnderWay();
+    const exit = once(child, 'exit');
+    const asking = setInterval(() => child.kill('SIGINT'), 100);
+    expect(await exit).toEqual([1, null]);
+    clearInterval(asking);
+    client.socket.destroy();
   });
 
   it('answers commands by what it has read, whatever the files hold by now; check reads them', { timeout: 30_000 }, async () => {
