@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
@@ -7,6 +8,8 @@ export default defineConfig({
     testTimeout: 20_000,
     hookTimeout: 20_000,
     pool: 'forks',
+    // most wait for sockets and disks; by default Vitest leaves a core unused
+    maxWorkers: Math.max(2, availableParallelism()),
     coverage: { provider: 'v8', include: ['src/**'] },
   },
 });
