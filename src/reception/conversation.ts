@@ -72,8 +72,10 @@ export abstract class Conversation extends LeanConnection implements SessionFact
   protected override opened(): void {
     const { house, visitor } = this;
     if (this.secure) this.tlsStarted(this._socket as TLSSocket);
-    if (visitor.isBound) house.blockLists.ask(this.client.address);
-    this.greetingDelay = visitor.greetingDelay();
+    // a balancer's health check is answered at once, whatever else came from its address
+    const isOutsider = visitor.isBound && !isUnnamed(this.from);
+    if (isOutsider) house.blockLists.ask(this.client.address);
+    this.greetingDelay = isOutsider ? visitor.greetingDelay() : 0;
     if (this.greetingDelay === 0) this.greet();
   }
 
