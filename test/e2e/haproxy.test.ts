@@ -127,8 +127,19 @@ backend headerless
   ])('%s names the client', async (_what, port, client, more, result) => {
     const sender = `${port}-${client.replaceAll(':', '')}@source.example`;
     const { stdout, status } = run('swaks', [
-      ...['--server', client === '::1' ? '[::1]' : '127.0.0.1', '--port', String(at[port]), '--local-interface', client],
-      ...['--from', sender, '--helo', 'source.example', '--to', 'local@example.com', ...more],
+      '--server',
+      client === '::1' ? '[::1]' : '127.0.0.1',
+      '--port',
+      String(at[port]),
+      '--local-interface',
+      client,
+      '--from',
+      sender,
+      '--helo',
+      'source.example',
+      '--to',
+      'local@example.com',
+      ...more,
     ]);
     expect(stdout).toMatch(/<[-~] {2}250 2\.0\.0 Queued/);
     expect(status).toBe(0);

@@ -95,7 +95,11 @@ const container = workspace.start(
   'container',
   'unshare',
   [
-    ...['--mount', 'sh', '-c', layered, layer],
+    '--mount',
+    'sh',
+    '-c',
+    layered,
+    layer,
     '--quiet',
     `--directory=${layer}/root`,
     `--machine=bridgehead-${process.pid}`,

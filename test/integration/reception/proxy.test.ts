@@ -217,17 +217,16 @@ describe('a listener behind a load balancer', () => {
     expect(await plain.reply()).toMatch(/^220 /);
     await plain.upToData();
     expect(relay.queries[0]?.client).toMatchObject({ peer: 'external', address: ELSEWHERE });
-    for (const [header, answer] of [
-      [version1('10.1.0.5'), /^421 4\.7\.0 PROXY/],
-      [version2(), /^500/], // to its first line, which is empty
+    for (const [header, answers] of [
+      [version1('10.1.0.5'), [/^421 4\.7\.0 PROXY/]],
+      [version2(), [/^500/, /^500/, /^421 4\.7\.0 PROXY/]], // it begins with two empty lines
     ] as const) {
       const forger = await Client.raw(relay.port, ELSEWHERE);
       expect(await forger.reply()).toMatch(/^220 /);
       forger.socket.write(
         Buffer.concat([header, Buffer.from('EHLO x\r\nMAIL FROM:<a@example.net>\r\nRCPT TO:<b@example.com>\r\n')]),
       );
-      expect(await forger.reply()).toMatch(answer);
-      if (answer.source === '^500') expect([await forger.reply(), await forger.reply()].at(-1)).toMatch(/^421 4\.7\.0 PROXY/);
+      for (const answer of answers) expect(await forger.reply()).toMatch(answer);
       await forger.close();
     }
     expect(relay.queries).toHaveLength(1);
