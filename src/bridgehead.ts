@@ -20,6 +20,7 @@ import { systemClock } from './platform/clock.ts';
 import { openLog, type RelayLog } from './platform/logger.ts';
 import { collectStartupGarbage } from './platform/memory.ts';
 import { ownFindings, settleBeside, settleIn } from './platform/privilege.ts';
+import { tellReady } from './platform/service-manager.ts';
 import { DirectoryRefused, type Relay, startRelay } from './relay.ts';
 import { dataDirectoryOf } from './settings/data-directory.ts';
 import { type Loaded, loadSettings } from './settings/load.ts';
@@ -85,6 +86,8 @@ async function runAs({ settings, notes }: Loaded & { ok: true }, sockets: BoundS
   collectStartupGarbage();
   const end = ended(relay, log);
   log.info({ version, pid: process.pid, listening: relay.listening, admin: relay.adminUrl }, 'the relay accepts mail');
+  const untold = await tellReady(process.env);
+  if (untold !== undefined) log.error({ problem: untold }, 'systemd was not told that the relay is ready, and may end it');
   const status = await end;
   log.flush();
   return status;

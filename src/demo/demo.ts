@@ -53,7 +53,7 @@ export async function runDemo(args: readonly string[], ports: DemoPorts): Promis
     const accounts = await sendAll(ports, config, numbers, arrivals);
     const ok = accounts.every((account) => account.problems.length === 0);
     if (options.json) ports.write(`${JSON.stringify(asJson(ok, accounts, numbers))}\n`);
-    else ports.write(closing(accounts, ok));
+    else ports.write(closing(accounts, ok, ports.mainFile));
     if (options.keep && !ports.signal.aborted) {
       if (!options.json) ports.write(invitation(ports.mainFile, config, numbers));
       await new Promise((resolve) => ports.signal.addEventListener('abort', resolve, { once: true }));
@@ -151,14 +151,16 @@ ${line('relay', relay, RELAY_NAME)}${line('cloud', sites.cloud, 'pretend tenant,
 `;
 }
 
-function closing(accounts: readonly Account[], ok: boolean): string {
+function closing(accounts: readonly Account[], ok: boolean, mainFile: string): string {
   const text = accounts.map((account, index) => `${index + 1}  ${accountOf(account).join('\n')}\n`).join('\n');
   const good = accounts.filter((account) => account.problems.length === 0).length;
   const wrong = accounts.flatMap((account, index) => (account.problems.length === 0 ? [] : [`${index + 1}`])).join(', ');
   const verdict = ok
     ? `All ${accounts.length} messages did what they should, and every hop is on record with its TLS.`
     : `${good} of ${accounts.length} messages did what they should; see ${wrong}.`;
-  return `${text}\n${verdict}\nGo on: "npm run demo -- --keep" leaves it running; "npm start" runs the relay with config/bridgehead.yaml.\n`;
+  const isCheckout = mainFile.endsWith('.ts');
+  const [keep, start] = isCheckout ? ['npm run demo -- --keep', 'npm start'] : ['bridgehead demo --keep', 'bridgehead run'];
+  return `${text}\n${verdict}\nGo on: "${keep}" leaves it running; "${start}" runs the relay with config/bridgehead.yaml.\n`;
 }
 
 function invitation(mainFile: string, config: string, numbers: DemoPortNumbers): string {

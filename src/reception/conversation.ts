@@ -39,6 +39,7 @@ export abstract class Conversation extends LeanConnection implements SessionFact
   /** The greeting is out. */
   protected greeted = false;
   private greetingDelay = 0;
+  private hasFailed = false;
   /** Grows with every wait, so that an answer that comes too late is known. */
   private wait = 0;
 
@@ -72,8 +73,10 @@ export abstract class Conversation extends LeanConnection implements SessionFact
   protected override opened(): void {
     const { house, visitor } = this;
     if (this.secure) this.tlsStarted(this._socket as TLSSocket);
-    if (visitor.isBound) house.blockLists.ask(this.client.address);
-    this.greetingDelay = visitor.greetingDelay();
+    // a balancer's health check is answered at once, whatever else came from its address
+    const isOutsider = visitor.isBound && !isUnnamed(this.from);
+    if (isOutsider) house.blockLists.ask(this.client.address);
+    this.greetingDelay = isOutsider ? visitor.greetingDelay() : 0;
     if (this.greetingDelay === 0) this.greet();
   }
 
@@ -239,7 +242,9 @@ export abstract class Conversation extends LeanConnection implements SessionFact
 
   protected override failed(error: Error & { code?: string }): void {
     const { client } = this;
-    // a client that goes away is no event; a handshake that failed is worth a line
+    // a client that goes away is no event; a handshake that failed is worth a line, and smtp-server tells of it twice
+    if (this.hasFailed) return;
+    this.hasFailed = true;
     if (this._upgrading) this.house.log.info({ sessionId: this.sessionId, client, err: error }, 'tls handshake failed');
     else this.house.log.debug({ sessionId: this.sessionId, client, code: error.code }, 'connection failed');
   }

@@ -83,15 +83,19 @@ export class Gate {
     return this.clients.size + this.networks.size;
   }
 
-  /** Counts a new connection in, or says how it is refused. Each one that was counted must `leave`. */
-  enter(address: string, peer: PeerClass, teller: Teller): SmtpReply | undefined {
+  /**
+   * Counts a new connection in, or says how it is refused. Each one that was counted must `leave`. `isBalancer`: the
+   * connection is a balancer's own, as its health checks are; one that is refused takes us out of service for everybody.
+   */
+  enter(address: string, peer: PeerClass, teller: Teller, isBalancer = false): SmtpReply | undefined {
     const client = this.clients.seen(clientKey(address));
     const network = this.networks.seen(networkKey(address));
     if (!this.isExempt(address)) {
       const refusal =
         (this.all >= this.limits.connections.most
           ? this.bite(this.limits.connections, client, this.all + 1, teller)
-          : undefined) ?? (peer === 'external' ? this.connects(client, network, teller, this.isFree(address)) : undefined);
+          : undefined) ??
+        (peer === 'external' && !isBalancer ? this.connects(client, network, teller, this.isFree(address)) : undefined);
       if (refusal !== undefined) return refusal;
     }
     this.all += 1;

@@ -3,7 +3,12 @@ import type { Socket } from 'node:net';
 import type { Log } from '../platform/logger.ts';
 import { parseProxyHeader } from './proxy-header.ts';
 
-/** What came of it. `silent`: not one octet came, as when a balancer looks whether the port is open. */
+/** A look whether the port is open is over by then, milliseconds; who waits longer waits for our greeting. */
+const LOOK = 1_000;
+
+const NOTHING_CAME = 'it waits for us and sends no PROXY header (HAProxy: send-proxy-v2)';
+
+/** What came of it. `silent`: it was closed at once and not one octet came, as when a balancer looks whether the port is open. */
 export type ProxyAnswer = { readonly client?: string } | { readonly broken: string; readonly silent: boolean };
 
 /**
@@ -12,8 +17,10 @@ export type ProxyAnswer = { readonly client?: string } | { readonly broken: stri
  */
 export function readProxyHeader(socket: Socket, deadline: number, answer: (found: ProxyAnswer) => void): void {
   let octets: Buffer = Buffer.alloc(0);
+  let isLook = true;
   const settle = (found: ProxyAnswer): void => {
     clearTimeout(timer);
+    clearTimeout(look);
     socket.off('readable', take).off('end', gone).off('close', gone).off('error', gone);
     if ('broken' in found) {
       socket.on('error', () => {}); // it may still come
@@ -21,8 +28,8 @@ export function readProxyHeader(socket: Socket, deadline: number, answer: (found
     }
     answer(found);
   };
-  const fail = (broken: string): void => settle({ broken, silent: octets.length === 0 });
-  const gone = (): void => fail('closed before its PROXY header was whole');
+  const fail = (broken: string): void => settle({ broken, silent: isLook && octets.length === 0 });
+  const gone = (): void => fail(octets.length === 0 ? NOTHING_CAME : 'closed before its PROXY header was whole');
   const take = (): void => {
     const chunk = socket.read() as Buffer | null;
     if (chunk === null) return;
@@ -36,7 +43,11 @@ export function readProxyHeader(socket: Socket, deadline: number, answer: (found
     if (octets.length > header.length) socket.unshift(octets.subarray(header.length));
     settle(header.client === undefined ? {} : { client: header.client });
   };
-  const timer = setTimeout(() => fail('PROXY header did not come in time'), deadline);
+  const look = setTimeout(() => (isLook = false), LOOK);
+  const timer = setTimeout(() => {
+    isLook = false;
+    fail(octets.length === 0 ? NOTHING_CAME : 'PROXY header did not come in time');
+  }, deadline);
   socket.on('readable', take).on('end', gone).on('close', gone).on('error', gone);
 }
 

@@ -10,7 +10,7 @@ import type { Clock } from '../platform/clock.ts';
 import { ulid } from '../platform/ids.ts';
 import type { Log } from '../platform/logger.ts';
 import { BlockLists, behindBlockLists, type ListCounts } from './block-lists.ts';
-import { clientOf, type Entrance } from './entrance.ts';
+import { clientOf, type Entrance, isUnnamed } from './entrance.ts';
 import { type Bite, type Bitten, Gate } from './gate.ts';
 import { DEADLINES, type Deadlines, type House, makeReady } from './house.ts';
 import type {
@@ -70,6 +70,7 @@ const TIMES = ['session', 'transaction', 'greetingDelay'] as const;
 const BACKLOG = 1024;
 const LAST_WORDS = 1_000; // for the 421 to be read at shutdown
 const PROXY_HEADER = 5_000;
+const HUNG_UP = new Set<string | undefined>(['ECONNRESET', 'SocketError']); // the second is smtp-server's word for a close
 
 /** Listens. Rejects where an address cannot be had, or certificate and key cannot be read or do not fit. */
 export async function startReception(
@@ -92,6 +93,8 @@ class Listeners implements Reception, ConnectionOpener {
   private readonly protocolLog: ProtocolLogging | undefined;
   private readonly refused = new RefusedSockets();
   private readonly complaints: ProxyComplaints;
+  /** Of those who are no balancers: kept apart, or anybody could keep ours silent. */
+  private readonly strays: ProxyComplaints;
   private ids = 0;
   private sweep: NodeJS.Timeout | undefined;
   private stopped: Promise<void> | undefined;
@@ -103,6 +106,7 @@ class Listeners implements Reception, ConnectionOpener {
     this.sockets = ports.sockets;
     this.idPrefix = `${ulid(ports.clock.now()).slice(0, 16)}-`;
     this.complaints = new ProxyComplaints(ports.log, () => ports.clock.monotonic());
+    this.strays = new ProxyComplaints(ports.log, () => ports.clock.monotonic());
     const blockLists = new BlockLists(settings.blockLists, ports.log, () => ports.clock.monotonic());
     this.house = {
       settings: makeReady(settings),
@@ -120,7 +124,7 @@ class Listeners implements Reception, ConnectionOpener {
         ports.events.record(event);
       },
       tell: (bite, session) => this.tell(bite, session),
-      strayHeader: (address) => this.complaints.note(address, 'the address is not under proxy-protocol of this listener'),
+      strayHeader: (address) => this.strays.note(address, 'the address is not under proxy-protocol of this listener'),
       left: (session) => {
         this.sessions.delete(session);
         // with implicit TLS the socket was counted before there was a session
@@ -242,7 +246,7 @@ class Listeners implements Reception, ConnectionOpener {
     const { gate, settings } = this.house;
     const client = clientOf(from, settings.peers);
     const tell = (bite: Bite): void => this.tell(bite, { sessionId: this.nextId(), client, tls: IN_CLEAR });
-    return gate.enter(from.address, client.peer, { tell });
+    return gate.enter(from.address, client.peer, { tell }, isUnnamed(from));
   }
 
   /** A limit that refuses leaves a record; one that is monitored refused nothing, so it leaves a line in the log. */
@@ -278,8 +282,10 @@ class Listeners implements Reception, ConnectionOpener {
     return this.idPrefix + this.ids.toString(36).toUpperCase();
   }
 
-  onError(error: Error): void {
-    this.house.log.info({ err: error }, 'connection failed before its session');
+  onError(error: Error & { code?: string }): void {
+    // a balancer or a monitor that looks whether the port is open hangs up here, every other second
+    const level = HUNG_UP.has(error.code) ? 'debug' : 'info';
+    this.house.log[level]({ err: error }, 'connection failed before its session');
   }
 
   private sweepInterval(): number {

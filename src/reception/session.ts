@@ -104,6 +104,7 @@ export class Session extends Conversation {
         this.xclient(line);
         break;
       case 'PROXY':
+      case '\0': // the third line of a header of version 2
         // a balancer that we do not know as one: its clients would all be taken for the balancer
         this.house.strayHeader(this.from.address);
         this.visitor.lie();

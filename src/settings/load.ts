@@ -1,5 +1,6 @@
 /** Reads the settings file once: every mistake named, or one frozen value (design.md P7, D8). */
 import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
 import { compileSettings } from './compile.ts';
 import { crossCheck } from './cross-checks.ts';
 import { readDocument, type SettingsDocument } from './document.ts';
@@ -12,6 +13,9 @@ import type { Settings } from './settings.ts';
 export type Loaded =
   | { readonly ok: true; readonly settings: Settings; readonly notes: readonly Note[] }
   | { readonly ok: false; readonly mistakes: readonly Mistake[] };
+
+/** The one that comes with the program, in a checkout as in node_modules. */
+const SHIPPED = fileURLToPath(new URL('../../config/bridgehead.yaml', import.meta.url));
 
 /** Loads a settings file. Never rejects: a file that cannot be read is a mistake too. */
 export async function loadSettings(file: string): Promise<Loaded> {
@@ -35,7 +39,7 @@ export async function loadSettings(file: string): Promise<Loaded> {
           column: 1,
           path: '',
           problem,
-          remedy: 'Name the settings file with --config FILE; config/bridgehead.yaml is one to begin with',
+          remedy: `Name the settings file with --config FILE; ${SHIPPED} is one to begin with: copy it, and recipients.csv beside it`,
         },
       ],
     };

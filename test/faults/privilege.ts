@@ -127,7 +127,7 @@ async function tried({ name, settings, before, flags = [], capabilities }: Varia
   must(!/reload refused/.test(log()), `${name}: the reload was refused`);
   must(await greets(port, PRIVILEGED.host), `${name}: no greeting behind the reload`);
   if (pid !== child.pid) process.kill(pid, 'SIGTERM');
-  const code = await stop(child, 'SIGTERM', 20_000);
+  const code = await stop(child, 'SIGTERM', 40_000);
   must(code === 0, `${name}: ended with ${code}`);
   rows.push([
     name,

@@ -1,6 +1,6 @@
 /**
  * Debian's Exim as the cloud side: STARTTLS, and every accepted message into one Maildir a recipient, with CRLF, so
- * that octets can be compared. As a package it conflicts with Postfix, so it is unpacked (BRIDGEHEAD_EXIM names it).
+ * that octets can be compared; or as a hop in front, that hands all of it on. As a package it conflicts with Postfix, so it is unpacked (BRIDGEHEAD_EXIM names it).
  */
 import { chmodSync, copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { greets, run, selfSigned, until, type Workspace } from './workspace.ts';
@@ -26,7 +26,8 @@ export async function startExim(
   port: number,
   domain: string,
   users: readonly string[],
-): Promise<{ maildirs: string; log(): string }> {
+  onwardTo?: number,
+): Promise<{ maildirs: string; log(): string; sessionFrom(client: string): string }> {
   const dir = workspace.folder('exim');
   const maildirs = workspace.folder('exim', 'mail');
   const log = workspace.folder('exim', 'log');
@@ -69,12 +70,16 @@ acl_rcpt:
 acl_data:
   accept
 begin routers
-local:
+${onwardTo === undefined ? '' : onwardRouter(onwardTo)}local:
   driver = accept
   domains = ${domain}
   local_parts = lsearch;${dir}/users
   transport = maildir
 begin transports
+onward:
+  driver = smtp
+  allow_localhost
+  interface = 127.0.0.1
 maildir:
   driver = appendfile
   directory = ${maildirs}/$local_part_data
@@ -91,8 +96,19 @@ begin authenticators
   );
   run('chown', ['-R', `${USER}:${USER}`, `${dir}/spool`, `${dir}/mail`, `${dir}/log`, `${dir}/key.pem`]);
   // With -C Exim may not become root again, and this delivery needs no root.
-  const daemon = [`${dir}/exim`, '-C', `${dir}/exim.conf`, '-bdf', '-q5s'];
-  workspace.start('exim', 'setpriv', ['--reuid', USER, '--regid', USER, '--clear-groups', '--', ...daemon]);
+  const asUser = ['setpriv', '--reuid', USER, '--regid', USER, '--clear-groups', '--', `${dir}/exim`, '-C', `${dir}/exim.conf`];
+  workspace.start('exim', 'setpriv', [...asUser.slice(1), '-bdf', '-q5s']);
   await until('Exim greets', () => greets(port));
-  return { maildirs, log: () => run('bash', ['-c', 'cat "$0"/*', log]).stdout };
+  return {
+    maildirs,
+    log: () => run('bash', ['-c', 'cat "$0"/*', log]).stdout,
+    sessionFrom: (client) => [...asUser, '-bs', '-oMa', client].join(' '),
+  };
 }
+
+const onwardRouter = (port: number): string => `onward:
+  driver = manualroute
+  route_list = * 127.0.0.1::${port}
+  self = send
+  transport = onward
+`;

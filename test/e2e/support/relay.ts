@@ -167,6 +167,8 @@ export function twoSides(options: {
   /** More limits, as YAML in braces has them. */
   readonly limits?: string;
   readonly connections?: number;
+  /** Whom no limit of admission binds; all of this machine where it is not said. */
+  readonly exempt?: string;
 }): string {
   const tls = options.tls ?? 'none';
   const connections = options.connections ?? 10;
@@ -176,7 +178,7 @@ cloud: { routing-domains: [tenant.mail.example.net] }
 connectors:
   - { name: on-premises, address-spaces: [example.com], next-hop: ${options.onPremises}, tls: { mode: ${tls} }, connections: ${connections} }
   - { name: cloud, address-spaces: [tenant.mail.example.net], next-hop: ${options.cloud}, tls: { mode: ${tls} }, connections: ${connections} }
-limits: { exempt: [127.0.0.0/8]${options.limits === undefined ? '' : `, ${options.limits}`} }
+limits: { exempt: [${options.exempt ?? '127.0.0.0/8'}]${options.limits === undefined ? '' : `, ${options.limits}`} }
 ${options.more ?? ''}`;
 }
 

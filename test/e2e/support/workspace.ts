@@ -99,14 +99,14 @@ export async function until(
 }
 
 /** Whether a server greets on this port. */
-export function greets(port: number, host = '127.0.0.1'): Promise<boolean> {
+export function greets(port: number, host = '127.0.0.1', deadline = 2_000): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, host);
     const end = (answer: boolean) => {
       socket.destroy();
       resolve(answer);
     };
-    socket.setTimeout(2_000, () => end(false));
+    socket.setTimeout(deadline, () => end(false));
     socket.on('error', () => end(false));
     socket.on('close', () => end(false));
     socket.once('data', (data) => {

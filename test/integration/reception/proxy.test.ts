@@ -166,15 +166,48 @@ describe('a listener behind a load balancer', () => {
     expect(relay.queries).toEqual([]);
   });
 
-  it('waits for a header no longer than the deadline, and does not complain of a mere look', async () => {
+  it('waits for a header no longer than the deadline', async () => {
     await using relay = await behindBalancer({}, {}, 50);
-    const look = await Client.raw(relay.port);
-    expect(await look.reply()).toBe('');
-    expect(relay.warnings).toEqual([]);
     const cut = await Client.raw(relay.port);
     cut.socket.write(version2().subarray(0, 20));
     expect(await cut.reply()).toBe('');
-    expect(relay.warnings).toHaveLength(1);
+    expect(relay.warnings).toEqual([[{ address: BALANCER, reason: expect.any(String) }, 'PROXY header refused']]);
+  });
+
+  it('does not complain of a mere look, and does of half a header', async () => {
+    await using relay = await behindBalancer();
+    const look = await Client.raw(relay.port);
+    look.socket.destroy();
+    const half = await Client.raw(relay.port);
+    await new Promise((done) => half.socket.write('PROXY TCP4', done));
+    half.socket.end();
+    expect(await half.reply()).toBe('');
+    expect(relay.warnings).toEqual([
+      [{ address: BALANCER, reason: 'closed before its PROXY header was whole' }, 'PROXY header refused'],
+    ]);
+  });
+
+  it('says so where a balancer waits for a greeting without a header', async () => {
+    await using relay = await behindBalancer({}, {}, 50);
+    const client = await Client.raw(relay.port);
+    expect(await client.reply()).toBe('');
+    expect(relay.warnings).toEqual([
+      [{ address: BALANCER, reason: expect.stringContaining('sends no PROXY header') }, 'PROXY header refused'],
+    ]);
+  });
+
+  it('lets the balancer itself in, whatever its address has used up: a health check must not fail by our limits', async () => {
+    const blind = { connectionsPerClient: most(1), greetingDelay: most(60_000) };
+    await using relay = await behindBalancer({ limits: { ...limits(blind), ownMachine: 'bound' } });
+    for (const header of [version2({ command: 0x20 }), Buffer.from('PROXY UNKNOWN\r\n')]) {
+      for (let i = 0; i < 5; i++) {
+        const check = await Client.raw(relay.port);
+        check.socket.write(header);
+        expect(await check.reply()).toMatch(/^220 /);
+        for (let wrong = 0; wrong < 5; wrong++) expect(await check.command('WRONG')).toMatch(/^500/);
+      }
+    }
+    expect(relay.records).toEqual([]);
   });
 
   it('serves others without a header, and ends the session of one who sends it: it would forge its address', async () => {
@@ -184,13 +217,16 @@ describe('a listener behind a load balancer', () => {
     expect(await plain.reply()).toMatch(/^220 /);
     await plain.upToData();
     expect(relay.queries[0]?.client).toMatchObject({ peer: 'external', address: ELSEWHERE });
-    for (const header of [version1('10.1.0.5'), version2()]) {
+    for (const [header, answers] of [
+      [version1('10.1.0.5'), [/^421 4\.7\.0 PROXY/]],
+      [version2(), [/^500/, /^500/, /^421 4\.7\.0 PROXY/]], // it begins with two empty lines
+    ] as const) {
       const forger = await Client.raw(relay.port, ELSEWHERE);
       expect(await forger.reply()).toMatch(/^220 /);
       forger.socket.write(
         Buffer.concat([header, Buffer.from('EHLO x\r\nMAIL FROM:<a@example.net>\r\nRCPT TO:<b@example.com>\r\n')]),
       );
-      expect(await forger.reply()).toMatch(/^(?:421 4\.7\.0 PROXY|500)/); // in version 2 stands a QUIT, for this very case
+      for (const answer of answers) expect(await forger.reply()).toMatch(answer);
       await forger.close();
     }
     expect(relay.queries).toHaveLength(1);

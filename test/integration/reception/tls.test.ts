@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TLSSocket, connect as tlsConnect } from 'node:tls';
 import { describe, expect, it } from 'vitest';
+import { silentLog } from '../../../src/platform/logger.ts';
 import { ensureSelfSigned } from '../../../src/platform/server-certificate.ts';
 import { tlsEvidence } from '../../../src/platform/tls-facts.ts';
 import { DEADLINES } from '../../../src/reception/house.ts';
@@ -57,12 +58,15 @@ describe('STARTTLS', () => {
   });
 
   it('that fails ends that connection and no other', async () => {
-    await using relay = await perimeter();
+    const lines: unknown[][] = [];
+    const log = Object.assign(Object.create(silentLog) as typeof silentLog, { info: (...line: unknown[]) => lines.push(line) });
+    await using relay = await perimeter({}, { ports: { log } });
     const client = await relay.client();
     await client.command('STARTTLS');
     client.write('this is no TLS record, of course\r\n');
     await client.close();
     expect(await (await relay.client()).command('NOOP')).toMatch(/^250 /);
+    expect(lines).toEqual([[expect.anything(), 'tls handshake failed']]);
   });
 
   it('whose handshake does not come is given up', async () => {
