@@ -142,7 +142,7 @@ async function outOfMemory(): Promise<void> {
   const { own } = relay.memory();
   const room = Math.ceil(own) + ROOM_MIB;
   group.limit(room * 2 ** 20);
-  const load = underLoad(scene, 100, 'oom', 8_000_000);
+  const load = underLoad(scene, 60, 'oom', 4_000_000);
   const ends: unknown[] = [];
   const deadline = performance.now() + 60_000;
   while (ends.length < KILLS && performance.now() < deadline) {
