@@ -184,7 +184,7 @@ export class Spool implements AsyncDisposable {
    * for an outcome that is forgotten is a duplicate. Rejects only when the spool is closed.
    */
   async settle({ id, changes, copies, events, notifications, authentication }: Settlement): Promise<void> {
-    await this.#store.opened();
+    if (!this.#store.isOpen) await this.#store.opened(); // else at once: what is settled shows from this moment
     const message = this.load(id);
     if (message === undefined) throw new Error(`no message ${id} in the spool`);
     const merged = settled(message, changes, copies, this.#clock.now());

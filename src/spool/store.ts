@@ -133,9 +133,10 @@ export class Store {
     return this.#isOpen;
   }
 
-  /** Resolves when the store can be read. Rejects when it is closed. */
-  async opened(): Promise<void> {
-    if (!this.#isOpen) await (this.#openAgain ??= Promise.withResolvers<void>()).promise;
+  /** Resolves when it can be read again. Rejects when it is closed. */
+  opened(): Promise<void> {
+    this.#openAgain ??= Promise.withResolvers<void>();
+    return this.#openAgain.promise;
   }
 
   record(id: SpoolId): string | undefined {

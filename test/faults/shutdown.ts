@@ -83,7 +83,7 @@ function checkEvidence(where: string): void {
     const db = new DatabaseSync(join(copy, name));
     const answer = db.prepare('PRAGMA integrity_check').get()?.['integrity_check'];
     db.close();
-    if (answer !== 'ok') broken.push(`${where}: ${name}: ${answer}`);
+    if (answer !== 'ok') broken.push(`${where}: ${name}: ${String(answer)}`);
     found.days += 1;
   }
 }
@@ -183,7 +183,9 @@ async function livesOn(where: string): Promise<void> {
   const others = [...answers.keys()].filter((text) => !text.startsWith('451 4.3.0'));
   if (others.length > 0) broken.push(`${where}: clients were told ${others.join(' | ')}`);
   const began = performance.now();
-  const status = rounds < LONG_FORM ? await relay.kill() : await relay.stop();
+  let status: number | null = null;
+  if (rounds < LONG_FORM) await relay.kill();
+  else status = await relay.stop();
   const seconds = (performance.now() - began) / 1000;
   if (alive && seconds > 30.5) broken.push(`${where}: the stop took ${seconds.toFixed(1)} s`);
   seen.push([where, 'clients told', [...answers].map(([text, count]) => `${count} x ${text}`).join(' | ')]);
