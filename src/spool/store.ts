@@ -135,6 +135,7 @@ export class Store {
 
   /** Resolves when it can be read again. Rejects when it is closed. */
   opened(): Promise<void> {
+    if (this.#closed) return Promise.reject(new Error('the spool is closed'));
     this.#openAgain ??= Promise.withResolvers<void>();
     return this.#openAgain.promise;
   }
