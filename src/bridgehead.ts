@@ -94,11 +94,19 @@ async function runAs({ settings, notes }: Loaded & { ok: true }, sockets: BoundS
 }
 
 function whyNot(error: unknown): string {
-  const { code, syscall, message } = error as NodeJS.ErrnoException;
+  const first = firstOf(error);
+  const { code, syscall, message } = first as NodeJS.ErrnoException;
   const low = code === 'EACCES' && syscall === 'listen';
   return low
     ? `${message}. Ports below 1024 need root with \`user\` in the settings, a socket of systemd, or CAP_NET_BIND_SERVICE`
-    : String(error instanceof Error ? message : error);
+    : String(first instanceof Error ? message : first);
+}
+
+/** What failed first: errors of the disposal behind it would hide it. */
+function firstOf(error: unknown): unknown {
+  let first = error;
+  while (first instanceof SuppressedError) first = first.suppressed;
+  return first;
 }
 
 /** Until a signal or a fault ends the relay. */
@@ -117,7 +125,7 @@ function ended(relay: Relay, log: RelayLog): Promise<number> {
       relay.stop(deadline).then(
         () => resolve(status),
         (error: unknown) => {
-          log.error({ err: error }, 'the relay did not stop cleanly');
+          log.error({ err: firstOf(error) }, 'the relay did not stop cleanly');
           resolve(1);
         },
       );
@@ -169,6 +177,10 @@ const quiet = await openLog({ level: 'warn', format: 'json' }, 2);
 process.exitCode = await runCli<Settings>(argv.length === 0 ? ['run'] : argv, {
   version,
   dataDirectoryOf,
+  async adminOf(file) {
+    const loaded = await loadSettings(file);
+    return loaded.ok ? loaded.settings.admin : undefined;
+  },
   loadSettings: loadAll,
   openOffline: (settings) => {
     settleBeside(settings);

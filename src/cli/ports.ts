@@ -24,6 +24,14 @@ export interface CliSettings {
 
 type Findings = CheckReport['mistakes'];
 
+/** Where the daemon's API listens. */
+export interface AdminAddress {
+  readonly address: string;
+  readonly port: number;
+  readonly tokenFile?: string;
+  readonly tls?: { readonly certificate: string };
+}
+
 export type LoadedSettings<S extends CliSettings> =
   | { readonly ok: true; readonly settings: S; readonly notes: Readonly<Findings> }
   | { readonly ok: false; readonly mistakes: Readonly<Findings> };
@@ -38,6 +46,8 @@ export interface CliPorts<S extends CliSettings = CliSettings> {
   readonly version: string;
   /** Absolute path, also where the settings have mistakes; `undefined` where the file does not say it. */
   dataDirectoryOf(file: string): Promise<string | undefined>;
+  /** By the settings alone: nothing in the data directory is read. `undefined` where they have mistakes. */
+  adminOf(file: string): Promise<AdminAddress | undefined>;
   /** Never rejects: a file that cannot be read is a mistake too. */
   loadSettings(file: string): Promise<LoadedSettings<S>>;
   /** Operations on the data directory, where no daemon runs. Rejects where somebody else has it. */

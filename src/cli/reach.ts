@@ -1,7 +1,7 @@
 /** Who answers a command: a relay elsewhere, the daemon on this data directory, or the data directory itself. */
 import { readFileSync } from 'node:fs';
 import { OperationError, type Operations } from '../admin/contract.ts';
-import { type RunFile, readRunFile } from '../platform/run-file.ts';
+import { isOutOfReach, type RunFile, readRunFile } from '../platform/run-file.ts';
 import { HttpOperations, Unreachable } from './client.ts';
 import { EXIT, text, UsageError, type Values } from './command.ts';
 import { mistakeLine } from './mistakes.ts';
@@ -23,7 +23,9 @@ export async function withOperations(
   }
   // The daemon is asked before the files are read: it answers by what it has read, whatever they hold by now
   const named = await ports.dataDirectoryOf(config);
-  const daemon = named === undefined ? undefined : await running(named);
+  // where its disk fails, the relay on it has that to say, and the settings lead to it
+  const file = named === undefined ? undefined : isOutOfReach(named) ? await bySettings(ports, config) : readRunFile(named);
+  const daemon = file === undefined ? undefined : await running(file);
   if (daemon !== undefined) return work(daemon);
   const loaded = await ports.loadSettings(config);
   if (!loaded.ok) {
@@ -55,9 +57,7 @@ function readOption(name: string, file: string): string {
 }
 
 /** The daemon, where one runs and answers. One that runs and does not answer is an error: it has the data directory. */
-async function running(dataDirectory: string): Promise<HttpOperations | undefined> {
-  const file = readRunFile(dataDirectory);
-  if (file === undefined) return undefined;
+async function running(file: Omit<RunFile, 'pid'>): Promise<HttpOperations | undefined> {
   const settings = { url: file.adminUrl, ...secretsOf(file) };
   try {
     await new HttpOperations({ ...settings, deadline: PING_DEADLINE }).ping();
@@ -68,7 +68,18 @@ async function running(dataDirectory: string): Promise<HttpOperations | undefine
   return new HttpOperations(settings);
 }
 
-function secretsOf(file: RunFile): { token?: string; ca?: string; pinned?: boolean } {
+async function bySettings(ports: CliPorts, config: string): Promise<Omit<RunFile, 'pid'> | undefined> {
+  const admin = await ports.adminOf(config);
+  if (admin === undefined) return undefined;
+  const { address, port, tokenFile, tls } = admin;
+  return {
+    adminUrl: `${tls === undefined ? 'http' : 'https'}://${address.includes(':') ? `[${address}]` : address}:${port}`,
+    ...(tokenFile !== undefined && { tokenFile }),
+    ...(tls !== undefined && { certificateFile: tls.certificate }),
+  };
+}
+
+function secretsOf(file: Omit<RunFile, 'pid'>): { token?: string; ca?: string; pinned?: boolean } {
   const read = (path: string): string => {
     try {
       return readFileSync(path, 'utf8');

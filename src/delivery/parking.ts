@@ -48,8 +48,13 @@ export class Parking {
       for (const id of lane.parked) {
         if (settled.length >= most || ++looked > LOOKS) break;
         lane.parked.delete(id);
-        const woken = this.#makeDue(id, (message, recipient) => this.#laneOf(message, recipient) === lane);
-        if (woken !== undefined) settled.push(woken);
+        try {
+          const woken = this.#makeDue(id, (message, recipient) => this.#laneOf(message, recipient) === lane);
+          if (woken !== undefined) settled.push(woken);
+        } catch {
+          lane.park(id); // the spool cannot be read now: the lane is looked at again, and the message has a time of its own
+          break;
+        }
       }
       await Promise.all(settled);
     } finally {

@@ -5,7 +5,7 @@
 import type { Mailbox } from '../mail/address.ts';
 import type { SmtpReply } from '../mail/reply.ts';
 import type { Side } from '../mail/route.ts';
-import type { SpoolId } from '../mail/spooled.ts';
+import type { SpooledMessage, SpoolId } from '../mail/spooled.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/logger.ts';
 import { Dispatch } from './dispatch.ts';
@@ -170,7 +170,7 @@ class QueueRunner implements Scheduler {
 
   corrupt(): SpoolId[] {
     const { corrupt } = this.#dispatch;
-    for (const id of corrupt) if (this.#deps.due.load(id) === undefined) corrupt.delete(id);
+    for (const id of corrupt) if (this.#loaded(id) === undefined) corrupt.delete(id);
     return [...corrupt];
   }
 
@@ -200,10 +200,19 @@ class QueueRunner implements Scheduler {
     const ids: (SpoolId | undefined)[] = [typeof first === 'object' ? first.id : first, lane.parked.values().next().value];
     let oldest: number | undefined;
     for (const id of ids) {
-      const at = id === undefined ? undefined : this.#deps.due.load(id)?.receivedAt;
+      const at = id === undefined ? undefined : this.#loaded(id)?.receivedAt;
       if (at !== undefined && (oldest === undefined || at < oldest)) oldest = at;
     }
     return oldest;
+  }
+
+  /** `null` while the spool cannot be read: `status` has that to say, and must not fail over it. */
+  #loaded(id: SpoolId): SpooledMessage | undefined | null {
+    try {
+      return this.#deps.due.load(id);
+    } catch {
+      return null;
+    }
   }
 
   /** Once per turn of the event loop, behind what it has to answer: replies to clients go before deliveries. */

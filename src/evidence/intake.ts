@@ -79,7 +79,7 @@ export class Intake {
       if (this.#length > MAX_LENGTH) this.#letGo();
       return;
     }
-    if (this.#behind && this.#gathered.length === 0) this.#readOutbox();
+    if (this.#behind && this.#gathered.length === 0 && !this.#readOutbox()) return;
     if (this.#gathered.length === 0) return;
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -97,10 +97,7 @@ export class Intake {
       if (this.#failing !== undefined) this.#log.info({}, 'evidence is written again');
       this.#failing = undefined;
     } catch (error) {
-      const cause = error instanceof Error ? error.message : String(error);
-      if (cause !== this.#failing) this.#log.error({ cause }, 'evidence cannot be written; the records stay in the outbox');
-      this.#failing = cause;
-      this.#letGo();
+      this.#failed(error);
     }
     this.#writing = [];
     this.#underWay = undefined;
@@ -109,20 +106,34 @@ export class Intake {
     else if (this.#gathered.length > 0) this.#schedule(GATHER_MS);
   }
 
+  #failed(error: unknown): void {
+    const cause = error instanceof Error ? error.message : String(error);
+    if (cause !== this.#failing) this.#log.error({ cause }, 'evidence cannot be written; the records stay in the outbox');
+    this.#failing = cause;
+    this.#letGo();
+  }
+
   #letGo(): void {
     this.#gathered = [];
     this.#length = 0;
     this.#behind = true;
   }
 
-  /** Takes the oldest of what the outbox holds, as much as one transaction should have. */
-  #readOutbox(): void {
-    for (const batch of this.#outbox.pending()) {
-      if (this.#length >= FLUSH_LENGTH) return; // still behind
-      this.#gathered.push(batch);
-      this.#length += batch.lines.length;
+  /** Takes the oldest of what the outbox holds, as much as one transaction should have. `false`: it cannot be read now. */
+  #readOutbox(): boolean {
+    try {
+      for (const batch of this.#outbox.pending()) {
+        if (this.#length >= FLUSH_LENGTH) return true; // still behind
+        this.#gathered.push(batch);
+        this.#length += batch.lines.length;
+      }
+    } catch (error) {
+      this.#failed(error); // the spool's disk fails
+      this.#schedule(RETRY_MS);
+      return false;
     }
     this.#behind = false;
+    return true;
   }
 
   /** Resolves when all that was committed before this call is in the store, or when writing fails. */

@@ -43,6 +43,16 @@ export function readRunFile(dataDirectory: string): RunFile | undefined {
   }
 }
 
+/** A disk that fails does not give the file: whether a daemon runs, its address alone can tell. */
+export function isOutOfReach(dataDirectory: string): boolean {
+  try {
+    readFileSync(pathIn(dataDirectory));
+    return false;
+  } catch (error) {
+    return !['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM'].includes((error as NodeJS.ErrnoException).code ?? '');
+  }
+}
+
 function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);

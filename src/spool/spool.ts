@@ -184,6 +184,7 @@ export class Spool implements AsyncDisposable {
    * for an outcome that is forgotten is a duplicate. Rejects only when the spool is closed.
    */
   async settle({ id, changes, copies, events, notifications, authentication }: Settlement): Promise<void> {
+    if (!this.#store.isOpen) await this.#store.opened(); // else at once: what is settled shows from this moment
     const message = this.load(id);
     if (message === undefined) throw new Error(`no message ${id} in the spool`);
     const merged = settled(message, changes, copies, this.#clock.now());
@@ -227,6 +228,7 @@ export class Spool implements AsyncDisposable {
   /** Messages held for that. */
   #culprits(): SpoolId[] {
     return this.#store.controlsOf(`control:${CRASH}:`).filter((id) => {
+      if (!this.#store.isOpen) return true; // nobody can tell
       const isHeld = this.load(id as SpoolId)?.recipients.some(({ state, heldBy }) => state === 'held' && heldBy === CRASH);
       if (isHeld !== true) void this.setControl(`${CRASH}:${id}`, undefined).catch(() => {});
       return isHeld;

@@ -40,6 +40,8 @@ export class Store {
   #db: Databases;
   /** Not so between a failed and a successful try to open again. */
   #isOpen = true;
+  /** Settles when that is over. */
+  #openAgain: PromiseWithResolvers<void> | undefined;
   /** Takes changes: they are with lmdb, and the turn of the event loop is not over. */
   #open: Group | undefined;
   #underWay: Group | undefined;
@@ -126,12 +128,24 @@ export class Store {
     }, OUTCOME_DELAY);
   }
 
+  /** Not while the environment cannot be opened: then what is asked for throws, and `opened` waits. */
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
+  /** Resolves when it can be read again. Rejects when it is closed. */
+  opened(): Promise<void> {
+    if (this.#closed) return Promise.reject(new Error('the spool is closed'));
+    this.#openAgain ??= Promise.withResolvers<void>();
+    return this.#openAgain.promise;
+  }
+
   record(id: SpoolId): string | undefined {
-    return this.#db.messages.get(id);
+    return this.databases.messages.get(id);
   }
 
   body(id: SpoolId): Buffer | undefined {
-    return this.#db.bodies.get(id);
+    return this.databases.bodies.get(id);
   }
 
   control(key: string): string | undefined {
@@ -151,6 +165,7 @@ export class Store {
 
   /** For reading, and for what start-up repairs before anything else is written. */
   get databases(): Databases {
+    if (!this.#isOpen) throw new Error(`the spool cannot be read: ${this.#failure?.reason}`);
     return this.#db;
   }
 
@@ -190,6 +205,7 @@ export class Store {
     clearTimeout(this.#outcomeTimer);
     clearInterval(this.#mapWatch);
     const gone = new Error('the spool is closed');
+    this.#openAgain?.reject(gone);
     for (const group of [this.#waiting, this.#underWay]) {
       group?.accepted.reject(gone);
       group?.kept.reject(gone);
@@ -421,11 +437,15 @@ export class Store {
   async #reopen(): Promise<void> {
     this.#probing = true;
     try {
-      if (this.#isOpen) await this.#db.root.close();
-      this.#isOpen = false;
+      if (this.#isOpen) {
+        this.#isOpen = false; // nobody reads while it closes
+        await this.#db.root.close();
+      }
       if (this.#closed) return;
       this.#db = openDatabases(this.#settings.path);
       this.#isOpen = true;
+      this.#openAgain?.resolve();
+      this.#openAgain = undefined;
     } catch (error) {
       return this.#failed(new Group(), error as Error);
     }

@@ -7,17 +7,15 @@
  * `--every K`: an error at the 1st, 1 + K-th ... call of each kind, until the scenario meets none. It needs `strace` and a
  * mount namespace (root, or users allowed to make namespaces).
  */
-import { spawnSync } from 'node:child_process';
 import { closeSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import type { Relay } from '../e2e/support/relay.ts';
-import type { Verdict } from '../e2e/support/smtp-client.ts';
 import { run, until } from '../e2e/support/workspace.ts';
+import { inOwnMounts } from './own-mounts.ts';
 import { say, table, verdict } from './report.ts';
-import { brokenPromises, Scene } from './scene.ts';
+import { brokenPromises, look, Scene, told } from './scene.ts';
 import { endStrace, hasStrace, underStrace } from './strace.ts';
 
 const { values } = parseArgs({
@@ -30,15 +28,7 @@ const { values } = parseArgs({
   },
 });
 
-// The mounts of this script are its own: it starts itself again in a mount namespace.
-if (process.env['BRIDGEHEAD_FAULTS_NAMESPACE'] === undefined) {
-  const again = ['unshare', process.getuid?.() === 0 ? '-m' : '-Urm', process.execPath, fileURLToPath(import.meta.url)];
-  const done = spawnSync(again[0] ?? '', [...again.slice(1), ...process.argv.slice(2)], {
-    stdio: 'inherit',
-    env: { ...process.env, BRIDGEHEAD_FAULTS_NAMESPACE: 'yes' },
-  });
-  process.exit(done.status ?? 1);
-}
+inOwnMounts(import.meta.url);
 
 /** Behind the end of a cause, mail must be taken again by then, in milliseconds. */
 const RECOVERY = 30_000;
@@ -49,7 +39,6 @@ const chosen = new Set(values.only.split(','));
 const must = (where: string, what: string, holds: boolean): void => {
   if (!holds) broken.push(`${where}: ${what}`);
 };
-const told = (answer: Verdict): string => ('reply' in answer ? (answer.reply.lines.at(-1) ?? '') : 'no answer');
 
 if (chosen.has('full')) await full('disk full', 'size=64m', fillBlocks);
 if (chosen.has('inodes')) await full('inodes full', 'size=256m,nr_inodes=600', fillInodes);
@@ -58,13 +47,6 @@ if (chosen.has('slow')) await slow();
 if (seen.length > 0) say(table(['fault', 'what', 'measured'], seen));
 if (chosen.has('errors')) await errors();
 process.exitCode = verdict('disk', broken);
-
-/** What an operator sees: whether /readyz is green, and the first finding of `status`. */
-async function look(relay: Relay): Promise<{ ready: boolean; finding: string }> {
-  const { stdout } = await relay.cliBeside('status', '--json');
-  const { findings = [] } = JSON.parse(stdout === '' ? '{}' : stdout) as { findings?: { problem: string }[] };
-  return { ready: await relay.ready(), finding: findings[0]?.problem ?? '' };
-}
 
 /** Seconds until mail is taken again. */
 async function takesAgain(scene: Scene, relay: Relay, where: string): Promise<string> {

@@ -6,10 +6,13 @@ import type { End } from './fates.ts';
 /** Counts a fault: it strikes so often, then the peer is a friendly one. */
 export class Strikes {
   readonly most: number;
+  /** The relay has its real deadlines: minutes, not seconds. */
+  readonly patient: boolean;
   count = 0;
 
-  constructor(most: number) {
+  constructor(most: number, patient: boolean) {
     this.most = most;
+    this.patient = patient;
   }
 
   next(): boolean {
@@ -169,7 +172,7 @@ const silent: Fault[] = [
   },
   {
     name: 'an octet a second, past the deadline',
-    script: at('greeting', drips(200)),
+    script: (strikes) => at('greeting', drips(strikes.patient ? 5_000 : 200))(strikes),
     strikes: 4,
     says: /did not answer in time/,
   },

@@ -15,8 +15,8 @@ import { HASTY } from './hasty-relay.ts';
 
 export const CONNECTIONS = 5;
 const SENDERS = 'senders.example';
-/** How long a host that is down stays so. */
-const DOWN_MS = 4_000;
+/** How long a host that is down stays so: beyond the deadline of a connect, the hasty one or the real one. */
+const downFor = (patient: boolean): number => (patient ? 45_000 : 4_000);
 
 /** One fault with its next hop. */
 export class Hop {
@@ -30,12 +30,13 @@ export class Hop {
   most = 0;
   #frozen: { readonly child: ChildProcess; readonly sockets: readonly Socket[] } | undefined;
 
-  constructor(fault: Fault, index: number, port: number, each: number) {
+  constructor(fault: Fault, index: number, port: number, { each, realDeadlines = false }: SceneOptions) {
     this.fault = fault;
     this.domain = `hop${index}.example`;
     this.port = port;
     const { strikes = 0 } = fault;
-    this.strikes = new Strikes(strikes === 'each' ? each : strikes === 'always' ? Number.POSITIVE_INFINITY : strikes);
+    const most = strikes === 'each' ? each : strikes === 'always' ? Number.POSITIVE_INFINITY : strikes;
+    this.strikes = new Strikes(most, realDeadlines);
   }
 
   get recipients(): string[] {
@@ -50,9 +51,17 @@ export class Hop {
   /** What was down comes up after a while. */
   async comeUp(fates: Fates): Promise<void> {
     if (this.fault.down === undefined) return;
-    await delay(DOWN_MS);
+    await delay(downFor(this.strikes.patient));
     await this.#thaw();
     this.peer = await ScriptedPeer.start(this.#script(fates), this.port);
+  }
+
+  /** Once this turn of the loop is over: what was closed before this connection was made may be read behind it. */
+  #count(): void {
+    setImmediate(() => {
+      const open = this.peer?.sessions.filter(({ socket }) => !socket.destroyed && !socket.readableEnded).length ?? 0;
+      this.most = Math.max(this.most, open);
+    });
   }
 
   async #thaw(): Promise<void> {
@@ -83,8 +92,7 @@ export class Hop {
     return {
       ...script,
       greeting: (peer, line) => {
-        const open = this.peer?.sessions.filter(({ socket }) => !socket.destroyed).length ?? 0;
-        this.most = Math.max(this.most, open);
+        this.#count();
         return answer(script.greeting, '220 mx.test ESMTP', peer, line);
       },
       mail: (peer, line) => {
@@ -155,7 +163,7 @@ export class Downstream implements AsyncDisposable {
 
   static async open(workspace: Workspace, options: SceneOptions): Promise<Downstream> {
     const ports = await freePorts(options.faults.length);
-    const hops = options.faults.map((fault, index) => new Hop(fault, index, ports[index] ?? 0, options.each));
+    const hops = options.faults.map((fault, index) => new Hop(fault, index, ports[index] ?? 0, options));
     const senders = await ScriptedPeer.start();
     const relay = await Relay.prepare(workspace, {
       settings: settingsOf(hops, senders.port, options.queue),

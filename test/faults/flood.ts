@@ -4,10 +4,13 @@
  *
  *   node test/faults/flood.ts [--idle 5000] [--slow 200] [--flooders 200] [--seconds 40] [--rate 0]
  *
- * `--rate` is what the peer offers, messages a second; 0 is as fast as it is answered. The attackers are a process of
- * their own and take what is left of the machine; where it has few cores they slow the peer by that alone.
+ * `--rate` is what the peer offers, messages a second; 0 is as fast as it is answered. The peer sends in five phases of
+ * `--seconds`: warm-up, alone, while the limits learn, under attack, alone again; so it takes over four minutes as it is.
+ * The attackers are a process of their own and take what is left of the machine; where it has few cores they slow the
+ * peer by that alone. What they cost the relay itself tells its CPU time, in the same table.
  */
 import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -61,11 +64,20 @@ interface Measured {
   readonly p99: number;
   readonly worst: number;
   readonly refused: number;
+  /** CPU time of the relay, as a share of one core. */
+  readonly cores: number;
+}
+
+/** Seconds of CPU that a process has had, in all its threads. */
+function cpuSeconds(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ') ?? [];
+  return (Number(fields[11]) + Number(fields[12])) / 100; // proc(5): utime and stime, in ticks of 10 ms
 }
 
 /** The peer sends for so long. */
 async function peerSends(): Promise<Measured> {
   const began = performance.now();
+  const spent = cpuSeconds(relay.pid);
   const end = began + seconds * 1000;
   const latencies: number[] = [];
   let refused = 0;
@@ -98,9 +110,10 @@ async function peerSends(): Promise<Measured> {
   };
   await Promise.all(Array.from({ length: SESSIONS }, session));
   const took = (performance.now() - began) / 1000;
+  const cores = (cpuSeconds(relay.pid) - spent) / took;
   latencies.sort((a, b) => a - b);
   const part = (share: number): number => latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * share))] ?? 0;
-  return { rate: latencies.length / took, p50: part(0.5), p99: part(0.99), worst: part(1), refused };
+  return { rate: latencies.length / took, p50: part(0.5), p99: part(0.99), worst: part(1), refused, cores };
 }
 
 await relay.start();
@@ -121,7 +134,10 @@ createInterface(attack.stdout).on('line', (line) => {
 await until('the attack is whole', () => Promise.resolve((counts?.slow ?? 0) >= Number(values.slow)), 120_000, 100);
 await peerSends(); // the limits learn of the flood meanwhile, as they would
 const before = { ...(counts as AttackCounts | undefined) } as AttackCounts;
+const attackSpent = cpuSeconds(attack.pid ?? 0);
+const began = performance.now();
 const under = await peerSends();
+const attackCores = ((cpuSeconds(attack.pid ?? 0) - attackSpent) * 1000) / (performance.now() - began);
 const after = { ...(counts as AttackCounts | undefined) } as AttackCounts;
 const memoryUnder = relay.memory();
 const isAttacked = isRunning(attack);
@@ -134,7 +150,9 @@ const alone: Measured = {
   p99: Math.max(first.p99, last.p99),
   worst: Math.max(first.worst, last.worst),
   refused: first.refused + last.refused,
+  cores: (first.cores + last.cores) / 2,
 };
+const msOf = ({ cores, rate: perSecond }: Measured): string => ((1000 * cores) / perSecond).toFixed(2);
 const metrics = relay.cli('status');
 const exit = await relay.stop();
 
@@ -153,6 +171,9 @@ say(
       ['accepted in, 99 of 100, ms', alone.p99.toFixed(1), under.p99.toFixed(1), `< ${LATENCY_LIMIT_MS}`],
       ['accepted in, worst, ms', alone.worst.toFixed(1), under.worst.toFixed(1), ''],
       ['not accepted', alone.refused, under.refused, '0'],
+      ['CPU of the relay, cores', alone.cores.toFixed(2), under.cores.toFixed(2), ''],
+      ['CPU of the relay for each message of the peer, ms', msOf(alone), msOf(under), ''],
+      ['CPU of the attackers, cores', '', attackCores.toFixed(2), ''],
       ['memory of the relay, MiB', memoryAlone.toFixed(0), memoryUnder.now.toFixed(0), ''],
     ],
   ),

@@ -1,8 +1,8 @@
 /**
  * Memory, and the signals of a machine under pressure (reliability.md 4.1, 4.3): many large messages at once, a heap that
- * is too small, SIGTERM under load, a process that is stopped for a while.
+ * is too small, the kernel's OOM killer, SIGTERM under load, a process that is stopped for a while.
  *
- *   node test/faults/memory.ts [--only large,heap,term,pause] [--clients 200] [--megabytes 25] [--pause 60]
+ *   node test/faults/memory.ts [--only large,heap,oom,term,pause] [--clients 200] [--megabytes 25] [--pause 60]
  */
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
@@ -11,23 +11,28 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { testMessage } from '../e2e/support/messages.ts';
 import { until } from '../e2e/support/workspace.ts';
+import { MemoryGroup } from './cgroup.ts';
 import { say, table, verdict } from './report.ts';
 import { brokenPromises, Scene, SENDER, underLoad } from './scene.ts';
 
 const { values } = parseArgs({
   options: {
-    only: { type: 'string', default: 'large,heap,term,pause' },
+    only: { type: 'string', default: 'large,heap,oom,term,pause' },
     clients: { type: 'string', default: '200' },
     megabytes: { type: 'string', default: '25' },
     pause: { type: 'string', default: '60' },
   },
 });
+/** Of the OOM killer: what is left beyond the memory of an idle relay, and how often it may kill. */
+const ROOM_MIB = 24;
+const KILLS = 2;
 const chosen = new Set(values.only.split(','));
 const broken: string[] = [];
 const seen: string[][] = [];
 
 if (chosen.has('large')) await large(Number(values.clients), Number(values.megabytes));
 if (chosen.has('heap')) for (const megabytes of [30, 32, 34]) await smallHeap(megabytes);
+if (chosen.has('oom')) await outOfMemory();
 if (chosen.has('term')) await terminated();
 if (chosen.has('pause')) await paused(Number(values.pause));
 say(table(['fault', 'what', 'measured'], seen));
@@ -120,6 +125,44 @@ async function smallHeap(megabytes: number): Promise<void> {
   seen.push([name, 'acked, unknown; ends of the process', `${found.acked}, ${found.unknown}; ${ended}`]);
   seen.push(['', 'lost, duplicates', `${found.lost.length}, ${found.duplicates.length}`]);
   broken.push(...brokenPromises(name, found, Math.max(1, ended)));
+  await relay.stop();
+}
+
+/** The cgroup is too small for what comes at once, as a container's may be; the kernel kills, twice, then there is room. */
+async function outOfMemory(): Promise<void> {
+  using group = MemoryGroup.open();
+  if (group === undefined) {
+    say('memory: no OOM killer, for there is no memory cgroup that this user may make');
+    return;
+  }
+  const name = `killed by the kernel, out of memory (cgroup v${group.version})`;
+  await using scene = await Scene.open('memory');
+  const relay = scene.relay();
+  await relay.start(group.wrap);
+  const { own } = relay.memory();
+  const room = Math.ceil(own) + ROOM_MIB;
+  group.limit(room * 2 ** 20);
+  const load = underLoad(scene, 60, 'oom', 4_000_000);
+  const ends: unknown[] = [];
+  const deadline = performance.now() + 60_000;
+  while (ends.length < KILLS && performance.now() < deadline) {
+    await delay(50);
+    if (relay.running) continue;
+    ends.push(relay.end);
+    if (ends.length === KILLS) group.unlimited();
+    await relay.start(group.wrap).catch(() => {});
+  }
+  const { kills } = group;
+  await delay(2_000);
+  await load.end();
+  if (!relay.running) broken.push(`${name}: it does not run again`);
+  await scene.settle(60_000);
+  const found = scene.turnPage();
+  seen.push([name, 'room; kills, ends', `${room} MiB, ${ROOM_MIB} more than at the start; ${kills}, ${ends.join(' ')}`]);
+  seen.push(['', 'acked, refused, unknown', `${found.acked}, ${found.refused}, ${found.unknown}`]);
+  seen.push(['', 'lost, duplicates', `${found.lost.length}, ${found.duplicates.length}`]);
+  if (kills < KILLS) broken.push(`${name}: ${kills} kills`);
+  broken.push(...brokenPromises(name, found, KILLS));
   await relay.stop();
 }
 

@@ -142,6 +142,16 @@ export class Scene implements AsyncDisposable {
   }
 }
 
+/** The words that a client was told. */
+export const told = (answer: Verdict): string => ('reply' in answer ? (answer.reply.lines.at(-1) ?? '') : 'no answer');
+
+/** What an operator sees: whether /readyz is green, and the first finding of `status`. */
+export async function look(relay: Relay): Promise<{ ready: boolean; finding: string }> {
+  const { stdout } = await relay.cliBeside('status', '--json');
+  const { findings = [] } = JSON.parse(stdout === '' ? '{}' : stdout) as { findings?: { problem: string }[] };
+  return { ready: await relay.ready(), finding: findings[0]?.problem ?? '' };
+}
+
 /** What a ledger says that must not be, each with where it happened; `copies` more than so many of one delivery are too many. */
 export function brokenPromises(where: string, found: Findings, copies = 1): string[] {
   const broken: string[] = [];
@@ -155,8 +165,13 @@ export function brokenPromises(where: string, found: Findings, copies = 1): stri
   return broken;
 }
 
-/** `senders` that send without pause, each message on a session of its own, until `end`. */
-export function underLoad(scene: Scene, senders: number, name: string): { readonly end: () => Promise<Map<string, number>> } {
+/** `senders` that send without pause, each message on a session of its own, until `end`; at most so many octets each. */
+export function underLoad(
+  scene: Scene,
+  senders: number,
+  name: string,
+  largest = 41_000,
+): { readonly end: () => Promise<Map<string, number>> } {
   let running = true;
   let count = 0;
   /** Answers other than 250, by their text. */
@@ -165,10 +180,9 @@ export function underLoad(scene: Scene, senders: number, name: string): { readon
   const one = async () => {
     while (running) {
       const n = ++count;
-      const answer = await scene.send(`${name}-${n}`, ways[n % 3] ?? [], 1_000 + Math.floor(scene.chance() * 40_000));
+      const answer = await scene.send(`${name}-${n}`, ways[n % 3] ?? [], 1_000 + Math.floor(scene.chance() * (largest - 1_000)));
       if (answer.kind === 'acked') continue;
-      const text = 'reply' in answer ? (answer.reply.lines.at(-1) ?? '') : 'no answer';
-      answers.set(text, (answers.get(text) ?? 0) + 1);
+      answers.set(told(answer), (answers.get(told(answer)) ?? 0) + 1);
       await delay(50);
     }
   };

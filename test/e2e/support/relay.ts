@@ -84,6 +84,11 @@ ${options.settings}`,
     return (performance.now() - began) / 1000;
   }
 
+  /** Of the admin API and page, without a final slash. */
+  get adminUrl(): string {
+    return `http://127.0.0.1:${this.#adminPort}`;
+  }
+
   get pid(): number {
     return this.#child?.pid ?? 0;
   }
@@ -151,7 +156,7 @@ ${options.settings}`,
   }
 
   async ready(): Promise<boolean> {
-    return fetch(`http://127.0.0.1:${this.#adminPort}/readyz`).then(
+    return fetch(`${this.adminUrl}/readyz`).then(
       (answer) => answer.ok,
       () => false,
     );

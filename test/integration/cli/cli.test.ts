@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -35,11 +35,13 @@ let err: string;
 let openedOffline: number;
 let closedOffline: number;
 let api: AdminApi | undefined;
+let adminPort: number;
 
 function ports(): CliPorts {
   return {
     version: '0.1.0',
     dataDirectoryOf: () => Promise.resolve(directory),
+    adminOf: () => Promise.resolve({ address: '127.0.0.1', port: adminPort }),
     loadSettings: (file) =>
       Promise.resolve(
         file === 'wrong.yaml'
@@ -108,6 +110,7 @@ beforeEach(() => {
   openedOffline = 0;
   closedOffline = 0;
   api = undefined;
+  adminPort = 1;
 });
 afterEach(async () => {
   await api?.[Symbol.asyncDispose]();
@@ -196,6 +199,16 @@ describe('the command line', () => {
     for (const line of lines) online.push((await cli(...line.split(' '))).out);
     expect(online).toEqual(offline);
     expect(openedOffline).toBe(5);
+  });
+
+  it('finds a daemon whose disk does not give the run file, by the address of the settings', async () => {
+    const { url } = await startDaemon();
+    mkdirSync(join(directory, 'run.json')); // EISDIR, as EIO would
+    expect((await cli('status')).status).toBe(0);
+    expect(openedOffline).toBe(1); // nobody listens there
+    adminPort = Number(new URL(url).port);
+    expect((await cli('status')).status).toBe(0);
+    expect(openedOffline).toBe(1);
   });
 
   it('shows the daemon the token that the run file names', async () => {

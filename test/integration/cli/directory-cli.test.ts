@@ -61,6 +61,7 @@ async function cli(...argv: string[]): Promise<Answer> {
   const ports: CliPorts = {
     version: '0.1.0',
     dataDirectoryOf: () => Promise.resolve(folder),
+    adminOf: () => Promise.resolve(undefined),
     loadSettings: () => Promise.resolve({ ok: true, settings: { dataDirectory: folder }, notes: [] }),
     openOffline: () => Promise.resolve({ ...relay.operations, [Symbol.asyncDispose]: () => Promise.resolve() }),
     run: () => Promise.resolve(0),

@@ -68,6 +68,22 @@ describe('the evidence store', () => {
     expect(outbox.kept.size).toBe(0);
   });
 
+  it('waits for an outbox that cannot be read, and goes on when it can', async () => {
+    const outbox = new MemoryOutbox();
+    outbox.commit(received(1));
+    const pending = outbox.pending.bind(outbox);
+    outbox.pending = () => {
+      throw new Error('the spool cannot be read: EIO');
+    };
+    await using evidence = await open(outbox);
+    await evidence.drain();
+    expect(evidence.state.failing).toContain('EIO');
+    outbox.pending = pending;
+    await evidence.drain();
+    expect(evidence.state.failing).toBeUndefined();
+    expect(outbox.kept.size).toBe(0);
+  });
+
   it('writes everything before it closes', async () => {
     const outbox = new MemoryOutbox();
     {

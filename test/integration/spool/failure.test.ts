@@ -1,10 +1,10 @@
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { SpoolId } from '../../../src/mail/spooled.ts';
 import { CommitTooLate, Store } from '../../../src/spool/store.ts';
 import { newMessage } from '../../unit/spool/messages.ts';
-import { accept, LogLines, open, START, temporaryDirectory } from './harness.ts';
+import { accept, event, LogLines, open, START, temporaryDirectory } from './harness.ts';
 
 /** So much that no disk writes it within a millisecond. */
 const HEAVY = Buffer.alloc(64 * 1024 * 1024, 'x');
@@ -72,5 +72,36 @@ describe('the store when the disk does not keep up', () => {
     await outcome;
     expect(store.record(ID)).toBe('deferred');
     expect(store.failure).toBeUndefined();
+  });
+
+  it('outlives a store that cannot be opened again: says so to readers, keeps outcomes, and goes on when it can', async () => {
+    const directory = temporaryDirectory();
+    const { spool } = await open(directory, { reopenDelay: 20 });
+    onTestFinished(() => spool.close());
+    const [id, other] = [await accept(spool), await accept(spool)];
+    expect(spool.due(START, 9)).toHaveLength(2);
+    await spool.setControl('crash:a', 'held');
+    const store = join(directory, 'store');
+    const shard = join(directory, 'bodies', spool.newId().slice(-1));
+    renameSync(store, `${store}.away`);
+    writeFileSync(store, 'in its place');
+    rmSync(join(directory, 'bodies'), { recursive: true });
+    const draft = spool.draft(spool.newId());
+    await draft.write(Buffer.alloc(200_000));
+    await expect(draft.commit(newMessage(spool.newId(), START), [])).rejects.toThrow('ENOENT');
+    await vi.waitFor(() => expect(() => [...spool.pending()]).toThrow('the spool cannot be read'), 5_000);
+    expect(spool.stats()).toMatchObject({ messages: 2, failure: { reason: expect.any(String) as string } });
+    const settled = spool.settle({ id, changes: [{ index: 0, state: 'relayed' }], events: [event('SEND', id)] });
+    const first = Promise.race([settled.then(() => 'settled'), new Promise((resolve) => setImmediate(resolve, 'waits'))]);
+    expect(await first).toBe('waits');
+
+    rmSync(store);
+    renameSync(`${store}.away`, store);
+    mkdirSync(shard, { recursive: true });
+    await settled;
+    expect(spool.load(id)).toBeUndefined();
+    expect(spool.load(other)).toBeDefined();
+    expect(spool.failure).toBeUndefined();
+    expect([...spool.pending()].map(({ lines }) => lines).join()).toContain('SEND');
   });
 });

@@ -284,6 +284,23 @@ describe('a next hop that is down', () => {
     transport.answer = ({ connector: name }) => (name === 'on-premises' ? refusedConnection : relayed);
   };
 
+  it('outlives a spool that cannot be read when the hop is back: what is parked waits on', async () => {
+    down();
+    spool.add(...many(100, 'user@example.com'));
+    await pass(2_000);
+    transport.answer = () => relayed;
+    const load = spool.load.bind(spool);
+    spool.load = () => {
+      throw new Error('the spool cannot be read: EIO');
+    };
+    await pass(30 * MINUTE); // probes in vain; an unhandled rejection would end this test
+    expect(spool.done.size).toBe(0);
+    expect(scheduler.stats()[0]?.waiting).toBeGreaterThan(0);
+    spool.load = load;
+    await pass(30 * MINUTE);
+    expect(spool.done.size).toBe(100);
+  });
+
   it('costs a few connections, not one for each message; the rest is put off with the reason', async () => {
     down();
     spool.add(...many(1000, 'user@example.com'));
