@@ -34,7 +34,13 @@ const BROKEN: Attempt = {
 export const indexesOf = (parts: readonly Part[]): number[] => parts.map((part) => part.recipient.index);
 
 /** `longer` is what the body has more than the spooled one, octets. */
-export function transactionOf(message: SpooledMessage, parts: readonly Part[], body: SpooledBody, longer = 0): Transaction {
+export function transactionOf(
+  message: SpooledMessage,
+  parts: readonly Part[],
+  body: SpooledBody,
+  longer: number,
+  mayEnd: Transaction['mayEnd'],
+): Transaction {
   const { id, sender, ret, envid, eightBit, smtputf8, size, wireSize, bodySha256 } = message;
   return {
     spoolId: id,
@@ -50,6 +56,7 @@ export function transactionOf(message: SpooledMessage, parts: readonly Part[], b
     size: size + longer,
     body,
     stuffed: wireSize !== size,
+    ...(mayEnd === undefined ? undefined : { mayEnd }),
     ...(bodySha256 === undefined ? undefined : { bodySha256 }),
     ...(ret === undefined ? undefined : { ret }),
     ...(envid === undefined ? undefined : { envid }),

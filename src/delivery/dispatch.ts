@@ -55,11 +55,8 @@ const RECIPIENTS_PER_TRANSACTION = 100;
 /** Transactions at once; a lane that has none yet may go up to the hard bound, so that busy lanes leave room for it. */
 const SOFT_TRANSACTIONS = 500;
 const HARD_TRANSACTIONS = 2000;
-/**
- * What a crash repeats is what was not durable yet: at most so many messages for each connection of a lane. 1 would be the
- * least, and costs a tenth of the throughput: connections would idle while the store syncs.
- */
-const UNDURABLE_PER_SLOT = 2;
+/** Beside those behind their final dot (final-dots.ts) so many more a connection may be on their way to it, or ended without. */
+const UNSETTLED_PER_SLOT = 2;
 /** Settlements under way, beyond which nothing new is started: the store is the bottleneck then. */
 const MAX_SETTLING = 1000;
 /** Messages put off, or woken, before the event loop gets its turn. */
@@ -74,7 +71,7 @@ const STALLED_MS = 60_000;
 const MAX_CORRUPT = 1000;
 
 export class Dispatch {
-  readonly lanes = new Lanes();
+  readonly lanes: Lanes;
   readonly claims: Claims;
   readonly commits: Commits;
   readonly parking: Parking;
@@ -99,6 +96,7 @@ export class Dispatch {
   constructor(settings: DeliverySettings, deps: DispatchDeps) {
     this.settings = settings;
     this.#deps = deps;
+    this.lanes = new Lanes(() => deps.due.hurry?.());
     this.commits = new Commits(deps.due, deps.notifying, deps.clock, deps.log, () => this.#ended());
     this.parking = new Parking(this, deps.due, deps.routing, () => deps.clock.now());
     this.claims = new Claims((id, retryAt) => {
@@ -252,7 +250,7 @@ export class Dispatch {
   }
 
   #hasRoom(lane: Lane): boolean {
-    if (this.stopped || lane.active >= lane.slots || lane.active + lane.settling >= UNDURABLE_PER_SLOT * lane.slots) return false;
+    if (this.stopped || lane.active >= lane.slots || lane.active + lane.settling >= UNSETTLED_PER_SLOT * lane.slots) return false;
     if (!this.saturated && this.active < (lane.active === 0 ? HARD_TRANSACTIONS : SOFT_TRANSACTIONS)) return true;
     this.#blocked.add(lane);
     return false;
@@ -301,6 +299,7 @@ export class Dispatch {
     const { transport, due, hands, clock, log } = this.#deps;
     const started = clock.monotonic();
     const grip = hands?.begin(gripOn(message, parts[0]?.recipient));
+    const dot = lane.dots.passage();
     let attempts: readonly Attempt[] = [];
     try {
       // the domain of this mail, not that of the first in this lane: after a reload its TLS may be another
@@ -308,7 +307,7 @@ export class Dispatch {
       const body = due.body(message);
       const edits = headerEdits(message, this.settings);
       const edited = edits === undefined ? undefined : await withEdits(body, edits);
-      const transaction = transactionOf(message, parts, edited?.body ?? body, edited?.longer);
+      const transaction = transactionOf(message, parts, edited?.body ?? body, edited?.longer ?? 0, dot.enter);
       attempts = await transport.deliver(lane.connector, domain, transaction);
     } catch (error) {
       log.error({ err: error, spoolId: message.id, lane: lane.key }, 'attempt failed inside the relay');
@@ -326,11 +325,13 @@ export class Dispatch {
     }
     lane.settling += 1;
     const commit = this.commits.commit(message, ledger);
+    if (lane.dots.areWaited) due.hurry?.();
     this.advance(lane);
     const isSettled = await commit;
     this.running.delete(task);
     lane.settling -= 1;
     if (isSettled) {
+      dot.leave();
       if (grip !== undefined) hands?.end(grip);
       this.claims.finish(message.id, task.share, ledger.retryAt);
     }

@@ -200,6 +200,11 @@ export class Spool implements AsyncDisposable {
     for (const { message: made, body } of born) this.#born(made, false, new BytesBody(body));
   }
 
+  /** Somebody waits for outcomes. */
+  hurry(): void {
+    this.#store.hurry();
+  }
+
   /** Told of each attempt, so that what brings the process down is known at the next start. */
   get hands(): Hands {
     return this.#hands;
