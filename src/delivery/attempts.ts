@@ -1,13 +1,13 @@
 /** From a task to a transaction, and from its attempts to a ledger. Pure. */
 import type { Attempt } from '../mail/attempt.ts';
 import { reply } from '../mail/reply.ts';
-import type { SpooledBody, SpooledMessage } from '../mail/spooled.ts';
+import type { SpooledBody, SpooledMessage, SpooledRecipient } from '../mail/spooled.ts';
 import { graced } from './grace.ts';
 import type { Lane } from './lanes.ts';
 import { type Ledger, type Moment, openLedger } from './ledger.ts';
 import { isStop, type MassRefusal } from './mass-refusal.ts';
 import type { Part } from './plan.ts';
-import type { Grace } from './ports.ts';
+import type { Grace, Hands } from './ports.ts';
 import { enterAttempt } from './settle.ts';
 import type { Transaction } from './transaction.ts';
 
@@ -89,4 +89,9 @@ function doubted(
   if (!isStop(attempt, part.leg.connector) || refusals.failsAlone(reply, part.recipient, now)) return undefined;
   const reason = `${part.reason}; put off until it shows whether everybody is refused (R18)`;
   return { part: { ...part, reason }, attempt: { ...attempt, outcome: { kind: 'deferred', reply, cause: 'answer' } } };
+}
+
+/** What is written down of an attempt: of several recipients in one transaction the first. */
+export function gripOn({ id }: SpooledMessage, recipient: SpooledRecipient | undefined): Parameters<Hands['begin']>[0] {
+  return { id, index: recipient?.index ?? 0, tries: (recipient?.attempts ?? 0) + (recipient?.deferrals ?? 0) };
 }

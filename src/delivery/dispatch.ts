@@ -3,15 +3,16 @@ import type { Attempt } from '../mail/attempt.ts';
 import type { SpooledMessage, SpooledRecipient, SpoolId } from '../mail/spooled.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/logger.ts';
-import { enterAttempts, indexesOf, type Task, transactionOf } from './attempts.ts';
+import { enterAttempts, gripOn, indexesOf, type Task, transactionOf } from './attempts.ts';
 import { Claims } from './claims.ts';
 import { Commits } from './commit.ts';
+import { addTo, type Group, waitingOf } from './groups.ts';
 import { type Lane, Lanes, type Waiting } from './lanes.ts';
 import { type Moment, openLedger } from './ledger.ts';
 import { stopConnector } from './mass-refusal.ts';
 import { headerEdits, withEdits } from './outgoing-header.ts';
 import { Parking } from './parking.ts';
-import { isDue, isPending, type Part, plan, type Turn } from './plan.ts';
+import { isDue, isPending, plan, type Turn } from './plan.ts';
 import type { Authentication, Control, DeliverySettings, DueMail, Grace, Hands, Notifying, Routing } from './ports.ts';
 import { retryDelay } from './retry-schedule.ts';
 import { SenderChecks } from './sender-checks.ts';
@@ -37,11 +38,6 @@ export interface DispatchDeps {
   readonly pumpSoon: () => void;
 }
 
-interface Group {
-  readonly lane: Lane;
-  readonly parts: Part[];
-}
-
 /** Waiting mail that a lane calls up: to be sent, or (`away`) to be collected because the lane is closed. */
 interface LaneTurn {
   readonly lane: Lane;
@@ -50,8 +46,6 @@ interface LaneTurn {
   readonly waitedFor?: string;
 }
 
-/** RFC 5321 §4.5.3.1.8: every server takes 100 (the cloud 200, G2). */
-const RECIPIENTS_PER_TRANSACTION = 100;
 /** Transactions at once; a lane that has none yet may go up to the hard bound, so that busy lanes leave room for it. */
 const SOFT_TRANSACTIONS = 500;
 const HARD_TRANSACTIONS = 2000;
@@ -96,7 +90,7 @@ export class Dispatch {
   constructor(settings: DeliverySettings, deps: DispatchDeps) {
     this.settings = settings;
     this.#deps = deps;
-    this.lanes = new Lanes(() => deps.due.hurry?.());
+    this.lanes = new Lanes((lane) => this.#hurry(lane));
     this.commits = new Commits(deps.due, deps.notifying, deps.clock, deps.log, () => this.#ended());
     this.parking = new Parking(this, deps.due, deps.routing, () => deps.clock.now());
     this.claims = new Claims((id, retryAt) => {
@@ -325,7 +319,7 @@ export class Dispatch {
     }
     lane.settling += 1;
     const commit = this.commits.commit(message, ledger);
-    if (lane.dots.areWaited) due.hurry?.();
+    this.#hurry(lane);
     this.advance(lane);
     const isSettled = await commit;
     this.running.delete(task);
@@ -338,6 +332,11 @@ export class Dispatch {
     this.advance(lane);
     if (lane.parked.size > 0 && lane.down === undefined && !this.isClosed(lane)) void this.parking.wake(lane, BATCH);
     this.#ended();
+  }
+
+  /** Where dots wait, half of the outcomes go to the disk while the other half is under way: so neither side idles. */
+  #hurry(lane: Lane): void {
+    if (lane.dots.areWaited && lane.settling >= lane.slots) this.#deps.due.hurry?.();
   }
 
   #noteCorrupt(spoolId: SpoolId, lane: Lane): void {
@@ -391,21 +390,4 @@ export class Dispatch {
     }
     if (this.quiet) this.onQuiet?.();
   }
-}
-
-/** What is written down of an attempt: of several recipients in one transaction the first. */
-function gripOn({ id }: SpooledMessage, recipient: SpooledRecipient | undefined): Parameters<Hands['begin']>[0] {
-  return { id, index: recipient?.index ?? 0, tries: (recipient?.attempts ?? 0) + (recipient?.deferrals ?? 0) };
-}
-
-/** What a lane keeps of a task: most often just the id. */
-function waitingOf({ lane, message, share, waitedFor }: Task): Waiting {
-  if (waitedFor !== undefined && waitedFor !== lane.connector.side) return { id: message.id, share, waitedFor };
-  return share === undefined ? message.id : { id: message.id, share };
-}
-
-function addTo(groups: Group[], lane: Lane, part: Part): void {
-  const group = groups.findLast((one) => one.lane === lane);
-  if (group !== undefined && group.parts.length < RECIPIENTS_PER_TRANSACTION) group.parts.push(part);
-  else groups.push({ lane, parts: [part] });
 }

@@ -7,9 +7,9 @@
 /** One transaction's way through. */
 export interface Passage {
   /** Before the final dot: `undefined` where it may leave now. Asked again it says the same. */
-  enter(): Promise<void> | undefined;
+  readonly enter: () => Promise<void> | undefined;
   /** The outcome is durable, or there was no dot. */
-  leave(): void;
+  readonly leave: () => void;
 }
 
 export class FinalDots {

@@ -104,11 +104,14 @@ export class Lane {
   #throttledAt = -1;
 
   /** `dotWaits`: told when a final dot has to wait for outcomes. */
-  constructor(key: string, connector: Connector, destination: Domain, dotWaits?: () => void) {
+  constructor(key: string, connector: Connector, destination: Domain, dotWaits?: (lane: Lane) => void) {
     this.key = key;
     this.connector = connector;
     this.destination = destination;
-    this.dots = new FinalDots(() => this.slots, dotWaits);
+    this.dots = new FinalDots(
+      () => this.slots,
+      () => dotWaits?.(this),
+    );
   }
 
   /** Connections that this lane may use now. */
@@ -254,9 +257,9 @@ function laneKey(connector: Connector, domain: Domain): string {
 /** Lanes by name; those long idle are forgotten, so that mail to many domains leaves nothing behind. */
 export class Lanes {
   readonly #lanes = new Map<string, Lane>();
-  readonly #dotWaits: (() => void) | undefined;
+  readonly #dotWaits: ((lane: Lane) => void) | undefined;
 
-  constructor(dotWaits?: () => void) {
+  constructor(dotWaits?: (lane: Lane) => void) {
     this.#dotWaits = dotWaits;
   }
 
