@@ -1,6 +1,6 @@
 /** Sorts claimed mail into lanes, runs the transactions, and settles what came of them. */
 import type { Attempt } from '../mail/attempt.ts';
-import type { SpooledMessage, SpooledRecipient, SpoolId } from '../mail/spooled.ts';
+import type { SpooledMessage, SpoolId } from '../mail/spooled.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/logger.ts';
 import { enterAttempts, gripOn, indexesOf, type Task, transactionOf } from './attempts.ts';
@@ -334,7 +334,7 @@ export class Dispatch {
     this.#ended();
   }
 
-  /** Where dots wait, half of the outcomes go to the disk while the other half is under way: so neither side idles. */
+  /** Dots wait, and each before them has its outcome: nothing comes that could share the sync. */
   #hurry(lane: Lane): void {
     if (lane.dots.areWaited && lane.settling >= lane.slots) this.#deps.due.hurry?.();
   }

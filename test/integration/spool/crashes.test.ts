@@ -185,6 +185,25 @@ describe('a message over which the process dies', () => {
   });
 });
 
+describe('an outcome', () => {
+  it('waits a moment for company, unless somebody waits for it', async () => {
+    const store = new Store({ path: temporaryDirectory(), commitDeadline: 10_000, reopenDelay: 20 }, new LogLines().log);
+    onTestFinished(() => store.close());
+    await store.setControl('x', 'y');
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const durable = vi.fn<() => void>();
+    void store.setControl('outcome', 'told').then(durable);
+    for (let turn = 0; turn < 200; turn++) await new Promise((resolve) => setImmediate(resolve));
+    expect(durable).not.toHaveBeenCalled();
+    store.hurry();
+    while (durable.mock.calls.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    void store.setControl('outcome', 'told again').then(durable);
+    store.hurry();
+    while (durable.mock.calls.length === 1) await new Promise((resolve) => setImmediate(resolve));
+  });
+});
+
 describe('the store on a full disk', () => {
   it('gives lmdb nothing that does not fit, keeps outcomes, and writes them when there is room', async () => {
     let free = 1e9;

@@ -9,7 +9,7 @@ function enter(passage: Passage, name: string, through: string[]): void {
 }
 
 it('lets as many dots go as there are slots, and the next one when an outcome is durable, the first come first', async () => {
-  const waited = vi.fn();
+  const waited = vi.fn<() => void>();
   const dots = new FinalDots(() => 2, waited);
   const through: string[] = [];
   const [a, b, c, d] = [dots.passage(), dots.passage(), dots.passage(), dots.passage()];

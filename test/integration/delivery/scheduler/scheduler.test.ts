@@ -279,7 +279,7 @@ it('a store that is slow to keep outcomes lets one final dot a connection go: a 
     await new Promise<void>((resolve) => settled.push(resolve));
     await usual(settlement);
   };
-  const hurry = vi.fn();
+  const hurry = vi.fn<() => void>();
   Object.assign(spool, { hurry });
   spool.add(...many(200, 'cloud@example.com'));
   await pass(1_000);
