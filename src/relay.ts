@@ -418,6 +418,7 @@ export async function startRelay(
     noteFault: () => spool.noteFault(),
     async stop(deadline) {
       probes.stop();
+      spool.ending();
       await Promise.all([reception.stop(deadline), scheduler.stop(deadline)]);
       patience = LAST_MOMENT;
       await parts.disposeAsync();

@@ -44,13 +44,15 @@ interface StoreStats {
     readonly spaceWanted?: number | undefined;
     /** Messages over which the relay died again and again. */
     readonly culprits?: readonly string[];
+    /** Those of them that are tried once more without an operator. */
+    readonly onTrialSoon?: readonly string[];
   };
 }
 
 /** `intake` is what stores the records; absent without a relay. */
 export function storeFindings(spool: StoreStats, intake?: { readonly failing?: string }): Status['findings'] {
   const found: Status['findings'] = [];
-  const { failure, setAside, spaceWanted, culprits = [] } = spool.stats();
+  const { failure, setAside, spaceWanted, culprits = [], onTrialSoon = [] } = spool.stats();
   if (failure !== undefined) {
     const since = new Date(failure.since).toISOString();
     found.push({
@@ -71,7 +73,11 @@ export function storeFindings(spool: StoreStats, intake?: { readonly failing?: s
   if (culprits.length > 0) {
     found.push({
       severity: 'error',
-      problem: `the relay died again and again while it delivered ${culprits.join(', ')}: held, so that it does not die over it once more`,
+      problem: `the relay died again and again while it delivered ${culprits.join(', ')}: ${
+        onTrialSoon.length === culprits.length
+          ? 'held, and tried once more, alone, when the relay has been up for a minute'
+          : 'held, so that it does not die over it once more'
+      }`,
       remedy: `look at it (bridgehead trace --id ${culprits[0]}), report it with the log of the end; bridgehead queue release --id ${culprits[0]} tries it again`,
     });
   }

@@ -1,13 +1,13 @@
 /** From a task to a transaction, and from its attempts to a ledger. Pure. */
 import type { Attempt } from '../mail/attempt.ts';
 import { reply } from '../mail/reply.ts';
-import type { SpooledBody, SpooledMessage } from '../mail/spooled.ts';
+import type { SpooledBody, SpooledMessage, SpooledRecipient } from '../mail/spooled.ts';
 import { graced } from './grace.ts';
 import type { Lane } from './lanes.ts';
 import { type Ledger, type Moment, openLedger } from './ledger.ts';
 import { isStop, type MassRefusal } from './mass-refusal.ts';
 import type { Part } from './plan.ts';
-import type { Grace } from './ports.ts';
+import type { Grace, Hands } from './ports.ts';
 import { enterAttempt } from './settle.ts';
 import type { Transaction } from './transaction.ts';
 
@@ -34,7 +34,13 @@ const BROKEN: Attempt = {
 export const indexesOf = (parts: readonly Part[]): number[] => parts.map((part) => part.recipient.index);
 
 /** `longer` is what the body has more than the spooled one, octets. */
-export function transactionOf(message: SpooledMessage, parts: readonly Part[], body: SpooledBody, longer = 0): Transaction {
+export function transactionOf(
+  message: SpooledMessage,
+  parts: readonly Part[],
+  body: SpooledBody,
+  longer: number,
+  mayEnd: Transaction['mayEnd'],
+): Transaction {
   const { id, sender, ret, envid, eightBit, smtputf8, size, wireSize, bodySha256 } = message;
   return {
     spoolId: id,
@@ -50,6 +56,7 @@ export function transactionOf(message: SpooledMessage, parts: readonly Part[], b
     size: size + longer,
     body,
     stuffed: wireSize !== size,
+    ...(mayEnd === undefined ? undefined : { mayEnd }),
     ...(bodySha256 === undefined ? undefined : { bodySha256 }),
     ...(ret === undefined ? undefined : { ret }),
     ...(envid === undefined ? undefined : { envid }),
@@ -82,4 +89,9 @@ function doubted(
   if (!isStop(attempt, part.leg.connector) || refusals.failsAlone(reply, part.recipient, now)) return undefined;
   const reason = `${part.reason}; put off until it shows whether everybody is refused (R18)`;
   return { part: { ...part, reason }, attempt: { ...attempt, outcome: { kind: 'deferred', reply, cause: 'answer' } } };
+}
+
+/** What is written down of an attempt: of several recipients in one transaction the first. */
+export function gripOn({ id }: SpooledMessage, recipient: SpooledRecipient | undefined): Parameters<Hands['begin']>[0] {
+  return { id, index: recipient?.index ?? 0, tries: (recipient?.attempts ?? 0) + (recipient?.deferrals ?? 0) };
 }

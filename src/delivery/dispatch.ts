@@ -1,17 +1,18 @@
 /** Sorts claimed mail into lanes, runs the transactions, and settles what came of them. */
 import type { Attempt } from '../mail/attempt.ts';
-import type { SpooledMessage, SpooledRecipient, SpoolId } from '../mail/spooled.ts';
+import type { SpooledMessage, SpoolId } from '../mail/spooled.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/logger.ts';
-import { enterAttempts, indexesOf, type Task, transactionOf } from './attempts.ts';
+import { enterAttempts, gripOn, indexesOf, type Task, transactionOf } from './attempts.ts';
 import { Claims } from './claims.ts';
 import { Commits } from './commit.ts';
+import { addTo, type Group, waitingOf } from './groups.ts';
 import { type Lane, Lanes, type Waiting } from './lanes.ts';
 import { type Moment, openLedger } from './ledger.ts';
 import { stopConnector } from './mass-refusal.ts';
 import { headerEdits, withEdits } from './outgoing-header.ts';
 import { Parking } from './parking.ts';
-import { isDue, isPending, type Part, plan, type Turn } from './plan.ts';
+import { isDue, isPending, plan, type Turn } from './plan.ts';
 import type { Authentication, Control, DeliverySettings, DueMail, Grace, Hands, Notifying, Routing } from './ports.ts';
 import { retryDelay } from './retry-schedule.ts';
 import { SenderChecks } from './sender-checks.ts';
@@ -37,11 +38,6 @@ export interface DispatchDeps {
   readonly pumpSoon: () => void;
 }
 
-interface Group {
-  readonly lane: Lane;
-  readonly parts: Part[];
-}
-
 /** Waiting mail that a lane calls up: to be sent, or (`away`) to be collected because the lane is closed. */
 interface LaneTurn {
   readonly lane: Lane;
@@ -50,16 +46,11 @@ interface LaneTurn {
   readonly waitedFor?: string;
 }
 
-/** RFC 5321 §4.5.3.1.8: every server takes 100 (the cloud 200, G2). */
-const RECIPIENTS_PER_TRANSACTION = 100;
 /** Transactions at once; a lane that has none yet may go up to the hard bound, so that busy lanes leave room for it. */
 const SOFT_TRANSACTIONS = 500;
 const HARD_TRANSACTIONS = 2000;
-/**
- * What a crash repeats is what was not durable yet: at most so many messages for each connection of a lane. 1 would be the
- * least, and costs a tenth of the throughput: connections would idle while the store syncs.
- */
-const UNDURABLE_PER_SLOT = 2;
+/** Beside those behind their final dot (final-dots.ts) so many more a connection may be on their way to it, or ended without. */
+const UNSETTLED_PER_SLOT = 2;
 /** Settlements under way, beyond which nothing new is started: the store is the bottleneck then. */
 const MAX_SETTLING = 1000;
 /** Messages put off, or woken, before the event loop gets its turn. */
@@ -74,7 +65,7 @@ const STALLED_MS = 60_000;
 const MAX_CORRUPT = 1000;
 
 export class Dispatch {
-  readonly lanes = new Lanes();
+  readonly lanes: Lanes;
   readonly claims: Claims;
   readonly commits: Commits;
   readonly parking: Parking;
@@ -99,6 +90,7 @@ export class Dispatch {
   constructor(settings: DeliverySettings, deps: DispatchDeps) {
     this.settings = settings;
     this.#deps = deps;
+    this.lanes = new Lanes((lane) => this.#hurry(lane));
     this.commits = new Commits(deps.due, deps.notifying, deps.clock, deps.log, () => this.#ended());
     this.parking = new Parking(this, deps.due, deps.routing, () => deps.clock.now());
     this.claims = new Claims((id, retryAt) => {
@@ -252,7 +244,7 @@ export class Dispatch {
   }
 
   #hasRoom(lane: Lane): boolean {
-    if (this.stopped || lane.active >= lane.slots || lane.active + lane.settling >= UNDURABLE_PER_SLOT * lane.slots) return false;
+    if (this.stopped || lane.active >= lane.slots || lane.active + lane.settling >= UNSETTLED_PER_SLOT * lane.slots) return false;
     if (!this.saturated && this.active < (lane.active === 0 ? HARD_TRANSACTIONS : SOFT_TRANSACTIONS)) return true;
     this.#blocked.add(lane);
     return false;
@@ -301,6 +293,7 @@ export class Dispatch {
     const { transport, due, hands, clock, log } = this.#deps;
     const started = clock.monotonic();
     const grip = hands?.begin(gripOn(message, parts[0]?.recipient));
+    const dot = lane.dots.passage();
     let attempts: readonly Attempt[] = [];
     try {
       // the domain of this mail, not that of the first in this lane: after a reload its TLS may be another
@@ -308,7 +301,7 @@ export class Dispatch {
       const body = due.body(message);
       const edits = headerEdits(message, this.settings);
       const edited = edits === undefined ? undefined : await withEdits(body, edits);
-      const transaction = transactionOf(message, parts, edited?.body ?? body, edited?.longer);
+      const transaction = transactionOf(message, parts, edited?.body ?? body, edited?.longer ?? 0, dot.enter);
       attempts = await transport.deliver(lane.connector, domain, transaction);
     } catch (error) {
       log.error({ err: error, spoolId: message.id, lane: lane.key }, 'attempt failed inside the relay');
@@ -326,17 +319,24 @@ export class Dispatch {
     }
     lane.settling += 1;
     const commit = this.commits.commit(message, ledger);
+    this.#hurry(lane);
     this.advance(lane);
     const isSettled = await commit;
     this.running.delete(task);
     lane.settling -= 1;
     if (isSettled) {
+      dot.leave();
       if (grip !== undefined) hands?.end(grip);
       this.claims.finish(message.id, task.share, ledger.retryAt);
     }
     this.advance(lane);
     if (lane.parked.size > 0 && lane.down === undefined && !this.isClosed(lane)) void this.parking.wake(lane, BATCH);
     this.#ended();
+  }
+
+  /** Dots wait, and each before them has its outcome: nothing comes that could share the sync. */
+  #hurry(lane: Lane): void {
+    if (lane.dots.areWaited && lane.settling >= lane.slots) this.#deps.due.hurry?.();
   }
 
   #noteCorrupt(spoolId: SpoolId, lane: Lane): void {
@@ -390,21 +390,4 @@ export class Dispatch {
     }
     if (this.quiet) this.onQuiet?.();
   }
-}
-
-/** What is written down of an attempt: of several recipients in one transaction the first. */
-function gripOn({ id }: SpooledMessage, recipient: SpooledRecipient | undefined): Parameters<Hands['begin']>[0] {
-  return { id, index: recipient?.index ?? 0, tries: (recipient?.attempts ?? 0) + (recipient?.deferrals ?? 0) };
-}
-
-/** What a lane keeps of a task: most often just the id. */
-function waitingOf({ lane, message, share, waitedFor }: Task): Waiting {
-  if (waitedFor !== undefined && waitedFor !== lane.connector.side) return { id: message.id, share, waitedFor };
-  return share === undefined ? message.id : { id: message.id, share };
-}
-
-function addTo(groups: Group[], lane: Lane, part: Part): void {
-  const group = groups.findLast((one) => one.lane === lane);
-  if (group !== undefined && group.parts.length < RECIPIENTS_PER_TRANSACTION) group.parts.push(part);
-  else groups.push({ lane, parts: [part] });
 }

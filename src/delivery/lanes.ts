@@ -10,6 +10,7 @@ import type { Connector, Leg } from '../mail/route.ts';
 import type { SpoolId } from '../mail/spooled.ts';
 import type { TlsEvidence } from '../mail/tls.ts';
 import { tlsDestinationOf } from '../mail/tls-policy.ts';
+import { FinalDots } from './final-dots.ts';
 import { MassRefusal } from './mass-refusal.ts';
 import { kindOf } from './outcome-table.ts';
 import type { Closed } from './settle.ts';
@@ -83,8 +84,9 @@ export class Lane {
   readonly parked = new Set<SpoolId>();
   readonly refusals = new MassRefusal();
   active = 0;
-  /** Transactions that have ended, their outcomes not durable yet: a crash repeats them. */
+  /** Transactions that have ended, their outcomes not durable yet. */
   settling = 0;
+  readonly dots: FinalDots;
   /** Work on this lane that must not run twice at a time. */
   turningAway = false;
   /** Its connector is about to be paused (R18). */
@@ -101,10 +103,15 @@ export class Lane {
   #successAt = -1;
   #throttledAt = -1;
 
-  constructor(key: string, connector: Connector, destination: Domain) {
+  /** `dotWaits`: told when a final dot has to wait for outcomes. */
+  constructor(key: string, connector: Connector, destination: Domain, dotWaits?: (lane: Lane) => void) {
     this.key = key;
     this.connector = connector;
     this.destination = destination;
+    this.dots = new FinalDots(
+      () => this.slots,
+      () => dotWaits?.(this),
+    );
   }
 
   /** Connections that this lane may use now. */
@@ -250,6 +257,11 @@ function laneKey(connector: Connector, domain: Domain): string {
 /** Lanes by name; those long idle are forgotten, so that mail to many domains leaves nothing behind. */
 export class Lanes {
   readonly #lanes = new Map<string, Lane>();
+  readonly #dotWaits: ((lane: Lane) => void) | undefined;
+
+  constructor(dotWaits?: (lane: Lane) => void) {
+    this.#dotWaits = dotWaits;
+  }
 
   of(leg: Leg): Lane {
     const { connector } = leg;
@@ -257,7 +269,7 @@ export class Lanes {
     let lane = this.#lanes.get(key);
     if (lane === undefined) {
       if (this.#lanes.size >= 5000) this.#forgetIdle();
-      lane = new Lane(key, connector, leg.address.domain);
+      lane = new Lane(key, connector, leg.address.domain, this.#dotWaits);
       this.#lanes.set(key, lane);
     } else if (lane.connector !== connector) {
       lane.connector = connector;

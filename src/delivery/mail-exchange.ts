@@ -45,6 +45,8 @@ export const CORRUPT = reply(
   '4.3.0',
   'the message in the spool is not the one that was accepted: SHA-256 of its body differs',
 );
+/** Not the next hop's doing: before its dot the message waited for other outcomes to become durable, in vain. */
+export const STORE_BEHIND = reply(451, '4.3.0', 'the outcomes of earlier messages could not be written down');
 
 export class MailExchange implements Exchange {
   readonly #connection: SmtpConnection;
@@ -60,6 +62,8 @@ export class MailExchange implements Exchange {
   #answered = false;
   #refusedTogether: Outcome | undefined;
   #mailRefusal: SmtpReply | undefined;
+  /** All but the end is sent, and that must wait (final-dots.ts). */
+  #atTheDot = false;
   /** The kernel has all octets, the final dot too: from here on the peer may have the message (RFC 1047). */
   #dotLeft = false;
   #bodySha256: string | undefined;
@@ -214,6 +218,20 @@ export class MailExchange implements Exchange {
       return;
     }
     this.#bodySha256 = sha256;
+    const held = this.#transaction.mayEnd?.();
+    if (held === undefined) this.#writeEnd(last, before);
+    else void this.#endLater(held, last, before);
+  }
+
+  async #endLater(held: Promise<void>, last: Buffer, before: number): Promise<void> {
+    this.#atTheDot = true;
+    this.#wait(this.#connection.deadlines.block);
+    await held;
+    this.#atTheDot = false;
+    if (this.#step === BODY) this.#writeEnd(last, before); // not answered or lost meanwhile
+  }
+
+  #writeEnd(last: Buffer, before: number): void {
     this.#step = END;
     this.#wait(this.#connection.deadlines.final);
     writeEnd(this.#connection._socket, last, before, this.#onDotWritten);
@@ -279,7 +297,9 @@ export class MailExchange implements Exchange {
       const cause = lost.reply !== undefined || !this.#answered ? 'connection' : 'answer';
       const outcome: Outcome = {
         kind: 'deferred',
-        reply: this.#mailRefusal ?? sessionFailure(this.#host, what, lost),
+        reply:
+          this.#mailRefusal ??
+          (this.#atTheDot && lost.code === 'ETIMEDOUT' ? STORE_BEHIND : sessionFailure(this.#host, what, lost)),
         cause,
         ...(behind && lost.reply === undefined ? { possibleDuplicate: true as const } : {}),
       };

@@ -61,6 +61,7 @@ export class MaildirTransport {
         await unlink(draft);
         return { outcome: { kind: 'deferred', reply: CORRUPT, cause: 'answer' }, corrupt: true };
       }
+      await transaction.mayEnd?.();
       // a crash before this line leaves a file in tmp/ that no reader sees; unlike rename, link replaces no file
       await link(draft, join(folder, 'new', file));
       await arrivals.sync();

@@ -24,6 +24,8 @@ export interface DueMail {
   body(message: SpooledMessage): SpooledBody;
   /** Durable when resolved. Removes the message where every recipient is final. */
   settle(settlement: Settlement): Promise<void>;
+  /** Mail waits at its final dot for outcomes told by `settle`: they should become durable as soon as can be. */
+  hurry?(): void;
   /** Ends the claim. The message is given out again when a recipient is due. */
   release(id: SpoolId): void;
   /** Ids of messages with a recipient in state `held`, claimed or not; absent: delivery knows only what it held itself. */

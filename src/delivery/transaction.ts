@@ -28,6 +28,8 @@ export interface Transaction {
   readonly bodySha256?: string;
   /** Whether a line of the body begins with a stuffed dot. */
   readonly stuffed: boolean;
+  /** Asked before the next hop can have the message; it may have to wait (final-dots.ts). Absent: it never does. */
+  readonly mayEnd?: () => Promise<void> | undefined;
 }
 
 /** Carries transactions to next hops. Concurrency per destination is the caller's; connections are kept and reused inside. */

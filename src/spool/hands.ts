@@ -93,7 +93,7 @@ export class HandsFile implements Hands, Disposable {
     writeFileSync(this.#notePath, JSON.stringify(grips), { mode: 0o600 });
   }
 
-  /** An orderly end: nobody died. */
+  /** An orderly end, or its beginning: who loses patience with it and kills the process accuses no message. */
   [Symbol.dispose](): void {
     if (this.#fd === undefined) return;
     try {

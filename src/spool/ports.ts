@@ -12,6 +12,8 @@ export interface SpoolSettings {
   readonly commitDeadline?: number;
   /** Milliseconds to the first try after a failure, doubled up to 10 s; 1,000 where absent. */
   readonly reopenDelay?: number;
+  /** Milliseconds until a message over which the process was perhaps killed from outside is tried once more; 60,000. */
+  readonly lastTrial?: number;
   /** Octets of fresh mail kept in memory for its first delivery, and of drafts; 16 MiB each where absent. */
   readonly memory?: number;
   /** Octets free on the disk of the spool; asked at most once a second. */
@@ -51,6 +53,8 @@ export interface SpoolStats {
   readonly spaceWanted: number | undefined;
   /** Messages held because the process died over them. */
   readonly culprits: readonly SpoolId[];
+  /** Those of them that are tried once more without an operator. */
+  readonly onTrialSoon: readonly SpoolId[];
 }
 
 /** Records of one spool transaction, JSON lines without a final newline (design.md D6). */

@@ -12,6 +12,7 @@ import type { Log } from '../platform/logger.ts';
 import { BodyDraft, type DraftMemory, type DraftParts } from './body-draft.ts';
 import type { BodyFiles } from './body-files.ts';
 import { decode, encode } from './codec.ts';
+import { Culprits } from './culprits.ts';
 import { entries } from './databases.ts';
 import { DiskSpace, octetsFree } from './disk-space.ts';
 import type { DueIndex } from './due-index.ts';
@@ -21,12 +22,14 @@ import type { Hands, HandsFile } from './hands.ts';
 import { type Selector, type Steering, steer } from './operations.ts';
 import type { CommittedLines, Failure, SpoolParts, SpoolSettings, SpoolStats } from './ports.ts';
 import { select, type Walked } from './selection.ts';
-import { accepted, CRASH, isDone, settled } from './states.ts';
+import { accepted, isDone, settled } from './states.ts';
 import type { Store } from './store.ts';
 import { BytesBody, MissingBody, PiecesBody } from './stored-body.ts';
-import { Suspects, suspectKey } from './suspects.ts';
+import { type Culprit, Suspects, suspectKey } from './suspects.ts';
 
 const MOST_LOOSE_RECORDS = 10_000;
+/** Milliseconds that the process must live before it tries again what it may have died over. */
+const LAST_TRIAL = 60_000;
 
 export class Spool implements AsyncDisposable {
   readonly #clock: Clock;
@@ -43,6 +46,7 @@ export class Spool implements AsyncDisposable {
   readonly #walked: Walked;
   readonly #hands: HandsFile;
   readonly #suspects: Suspects;
+  readonly #culprits: Culprits;
   #wake: () => void = () => {};
   #loose = 0;
   #dropped = 0;
@@ -81,6 +85,16 @@ export class Spool implements AsyncDisposable {
           .catch(() => {}),
     );
     this.#hands.ended = (id) => this.#suspects.clear(id);
+    this.#culprits = new Culprits(
+      {
+        store: this.#store,
+        suspects: this.#suspects,
+        load: (id) => this.load(id),
+        steer: (selector, steering) => this.steer(selector, steering),
+        log: parts.log,
+      },
+      settings.lastTrial ?? LAST_TRIAL,
+    );
     const memory = settings.memory ?? 16 * 1024 * 1024;
     this.#drafts = { used: 0, limit: memory };
     this.#fresh = new FreshMail(memory);
@@ -201,6 +215,11 @@ export class Spool implements AsyncDisposable {
     for (const { message: made, body } of born) this.#born(made, false, new BytesBody(body));
   }
 
+  /** Somebody waits for outcomes. */
+  hurry(): void {
+    this.#store.hurry();
+  }
+
   /** Told of each attempt, so that what brings the process down is known at the next start. */
   get hands(): Hands {
     return this.#hands;
@@ -215,24 +234,14 @@ export class Spool implements AsyncDisposable {
     }
   }
 
-  /** Sets aside what the process died over again and again, until an operator releases it. Durable when resolved. */
-  async holdCulprits(ids: readonly SpoolId[]): Promise<void> {
-    for (const id of ids) {
-      this.#log.error({ spoolId: id }, 'the relay died again and again while it delivered this message: it is held');
-      await this.steer({ id }, { kind: 'hold', by: CRASH, reason: 'the relay died again and again while delivering it' });
-      await this.setControl(`${CRASH}:${id}`, 'held');
-      this.#suspects.clear(id);
-    }
+  /** The stop begins: a process that is killed from here on died over nothing. */
+  ending(): void {
+    this.#hands[Symbol.dispose]();
   }
 
-  /** Messages held for that. */
-  #culprits(): SpoolId[] {
-    return this.#store.controlsOf(`control:${CRASH}:`).filter((id) => {
-      if (!this.#store.isOpen) return true; // nobody can tell
-      const isHeld = this.load(id as SpoolId)?.recipients.some(({ state, heldBy }) => state === 'held' && heldBy === CRASH);
-      if (isHeld !== true) void this.setControl(`${CRASH}:${id}`, undefined).catch(() => {});
-      return isHeld;
-    }) as SpoolId[];
+  /** Sets aside what the process died over again and again. Durable when resolved. */
+  holdCulprits(culprits: readonly Culprit[]): Promise<void> {
+    return this.#culprits.hold(culprits);
   }
 
   release(id: SpoolId): void {
@@ -326,7 +335,8 @@ export class Spool implements AsyncDisposable {
       setAside: this.#aside,
       failure: this.#store.failure,
       spaceWanted: this.#space.wanted,
-      culprits: this.#culprits(),
+      culprits: this.#culprits.held(),
+      onTrialSoon: this.#culprits.onTrialSoon(),
     };
   }
 
@@ -337,6 +347,7 @@ export class Spool implements AsyncDisposable {
 
   /** Finishes what is under way and lets go of the directory. */
   async close(): Promise<void> {
+    this.#culprits[Symbol.dispose]();
     await this.#store.close();
     this.#hands[Symbol.dispose]();
     this.#lock[Symbol.dispose]();

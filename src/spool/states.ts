@@ -73,7 +73,8 @@ export function change(recipient: SpooledRecipient, wanted: RecipientChange, now
 export const CRASH = 'crash';
 
 export function hold(recipient: SpooledRecipient, now: number, by = OPERATOR): SpooledRecipient {
-  if (isFinal(recipient.state)) return recipient;
+  // what is held is in nobody's hands: its hold is not this one's to end
+  if (isFinal(recipient.state) || (by === CRASH && recipient.state === 'held')) return recipient;
   return { ...recipient, state: 'held', heldBy: by, heldSince: recipient.heldSince ?? now };
 }
 

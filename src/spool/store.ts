@@ -62,6 +62,8 @@ export class Store {
   #replaced: { sequence: number; lines: string }[] = [];
   #acknowledgeTimer: NodeJS.Timeout | undefined;
   #outcomeTimer: NodeJS.Timeout | undefined;
+  /** Somebody waits for outcomes: the next transaction begins at once. */
+  #isUrgent = false;
   /** `large`: to be mapped anew when the transaction under way ends; `anew`: that is happening, no transaction begins. */
   #mapping: 'fine' | 'large' | 'anew' = 'fine';
   #mappedAtOpen = mappedMemory();
@@ -105,7 +107,7 @@ export class Store {
     if (group === undefined) {
       group = this.#waiting;
       group.changes.push(change);
-      if (this.#underWay === undefined && this.#failure === undefined && this.#mapping !== 'anew') {
+      if (this.#isIdle) {
         if (change.keep) this.#beginSoon();
         else this.#begin();
       }
@@ -121,10 +123,10 @@ export class Store {
    * A crash in that moment repeats the attempt, as a crash within the sync would.
    */
   #beginSoon(): void {
+    if (this.#isUrgent) return this.#begin();
     this.#outcomeTimer ??= setTimeout(() => {
       this.#outcomeTimer = undefined;
-      const idle = this.#open === undefined && this.#underWay === undefined && this.#failure === undefined;
-      if (idle && this.#mapping !== 'anew' && !this.#closed && this.#waiting.changes.length > 0) this.#begin();
+      if (this.#isIdle && this.#waiting.changes.length > 0) this.#begin();
     }, OUTCOME_DELAY);
   }
 
@@ -138,6 +140,18 @@ export class Store {
     if (this.#closed) return Promise.reject(new Error('the spool is closed'));
     this.#openAgain ??= Promise.withResolvers<void>();
     return this.#openAgain.promise;
+  }
+
+  /** Somebody waits for the outcomes: no delay for company. */
+  hurry(): void {
+    this.#isUrgent = true;
+    if (this.#waiting.changes.length > 0 && this.#isIdle) this.#begin();
+  }
+
+  /** Nothing is under way, and a transaction may begin. */
+  get #isIdle(): boolean {
+    const isBusy = this.#open !== undefined || this.#underWay !== undefined || this.#mapping === 'anew';
+    return !isBusy && this.#failure === undefined && !this.#closed;
   }
 
   record(id: SpoolId): string | undefined {
@@ -177,8 +191,7 @@ export class Store {
     for (const sequence of sequences) this.#acknowledged.push(sequence);
     this.#acknowledgeTimer ??= setTimeout(() => {
       this.#acknowledgeTimer = undefined;
-      if (this.#acknowledged.length === 0 || this.#closed || this.#failure !== undefined) return;
-      if (this.#open === undefined && this.#underWay === undefined && this.#mapping !== 'anew') this.#begin();
+      if (this.#acknowledged.length > 0 && this.#isIdle) this.#begin();
     }, ACKNOWLEDGE_DELAY).unref();
   }
 
@@ -217,6 +230,7 @@ export class Store {
 
   #begin(): void {
     const group = this.#waiting;
+    this.#isUrgent = false;
     try {
       this.#settings.claimRoom?.(octetsOf(group.changes));
     } catch (error) {

@@ -1,7 +1,11 @@
 /**
  * Messages that may have brought the process down. Whatever was in delivery's hands when it died is suspected, and from
  * then on tried alone, one suspect at a time, so that the next death tells the culprit from who stood beside it. An
- * attempt that ends clears its message; a message that the process dies over again and again is set aside.
+ * attempt that ends clears its message; the second death over a message sets it aside.
+ *
+ * A process that died without a word may have been killed from outside (kill -9, the kernel for want of memory), twice
+ * while a slow next hop had the same message. So a message that no uncaught error speaks against is tried once more,
+ * alone, by a relay that has lived for a while. A third death sets it aside for good.
  */
 import type { SpoolId } from '../mail/spooled.ts';
 import { decode } from './codec.ts';
@@ -9,34 +13,45 @@ import type { Databases } from './databases.ts';
 import type { LeftBehind } from './hands.ts';
 import { isFinal } from './states.ts';
 
-/**
- * An uncaught error says that it was a crash: two are enough. A process that died without a word may have been killed
- * from outside (kill -9, the kernel for want of memory): three.
- */
-const NOTED = 3;
-const SILENT = 2;
-const ENOUGH = 6;
+const ENOUGH = 2;
 
 const PREFIX = 'suspect:';
 /** Milliseconds after which the next suspect is tried although the one before is still under way: its hop is slow. */
 const PATIENCE = 30_000;
 
-export const suspectKey = (id: SpoolId): string => `${PREFIX}${id}`;
+/** What speaks against a message. */
+interface Charge {
+  readonly deaths: number;
+  /** One of them was an uncaught error: nobody killed the process from outside. */
+  readonly noted?: true;
+  /** Set aside before, and let go to be tried once more. */
+  readonly onTrial?: true;
+}
+
+/** To be set aside; `forGood`: until an operator lets it go. */
+export interface Culprit {
+  readonly id: SpoolId;
+  readonly forGood: boolean;
+}
 
 export interface Judged {
   readonly suspects: ReadonlySet<SpoolId>;
-  /** To be set aside. */
-  readonly culprits: readonly SpoolId[];
+  readonly culprits: readonly Culprit[];
 }
+
+export const suspectKey = (id: SpoolId): string => `${PREFIX}${id}`;
+
+/** What is written of a message that is tried once more. */
+export const ON_TRIAL = JSON.stringify({ deaths: ENOUGH, onTrial: true } satisfies Charge);
 
 /**
  * Counts what the process before left behind, durably: a crash before the end leaves it to be counted at the next start.
  * Blocks; for start-up.
  */
 export function judge({ root, controls, messages }: Databases, { grips, noted }: LeftBehind): Judged {
-  const before = new Map<SpoolId, number>();
+  const before = new Map<SpoolId, Charge>();
   for (const { key, value } of controls.getRange({ start: PREFIX, end: `${PREFIX}~` })) {
-    before.set(key.slice(PREFIX.length) as SpoolId, Number(value));
+    before.set(key.slice(PREFIX.length) as SpoolId, JSON.parse(value) as Charge);
   }
   const after = new Map([...before].filter(([id]) => messages.doesExist(id)));
   for (const { id, index, tries } of grips) {
@@ -45,13 +60,17 @@ export function judge({ root, controls, messages }: Databases, { grips, noted }:
     if (recipient === undefined || isFinal(recipient.state) || recipient.state === 'held') continue;
     // Its outcome is on disk. Behind an uncaught error that means nothing: attempts were cut off, and put off, at the stop.
     if (!noted && recipient.attempts + (recipient.deferrals ?? 0) !== tries) continue;
-    after.set(id, (before.get(id) ?? 0) + (noted ? NOTED : SILENT));
+    const charge = before.get(id);
+    after.set(id, { deaths: (charge?.deaths ?? 0) + 1, ...((noted || charge?.noted === true) && { noted: true }) });
   }
-  const culprits = [...after].filter(([, strikes]) => strikes >= ENOUGH).map(([id]) => id);
+  const culprits: Culprit[] = [];
+  for (const [id, { deaths, noted: isCrash, onTrial }] of after) {
+    if (deaths >= ENOUGH && onTrial !== true) culprits.push({ id, forGood: isCrash === true || deaths > ENOUGH });
+  }
   if (before.size > 0 || after.size > 0) {
     root.transactionSync(() => {
       for (const id of before.keys()) if (!after.has(id)) void controls.remove(suspectKey(id));
-      for (const [id, strikes] of after) void controls.put(suspectKey(id), String(strikes));
+      for (const [id, charge] of after) void controls.put(suspectKey(id), JSON.stringify(charge));
     });
   }
   return { suspects: new Set(after.keys()), culprits };
@@ -79,6 +98,11 @@ export class Suspects {
     this.#ids = new Set(ids);
     this.#giveBack = giveBack;
     this.#cleared = cleared;
+  }
+
+  /** This one as well, from now on. */
+  suspect(id: SpoolId): void {
+    this.#ids.add(id);
   }
 
   /** Of messages just claimed those that may be given out; the others stay claimed until it is their turn. */

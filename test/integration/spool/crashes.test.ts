@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { HandsFile } from '../../../src/spool/hands.ts';
 import { NoRoom, Reserve } from '../../../src/spool/reserve.ts';
 import type { Spool } from '../../../src/spool/spool.ts';
@@ -39,11 +39,11 @@ describe('a message over which the process dies', () => {
     expect(spool.due(START, 9)).toContain(ids[1]);
   });
 
-  it('is held after three deaths without a word, says so in status, and is given out again when it is released', async () => {
+  it('is held after two deaths, says so in status, and is given out again when it is released', async () => {
     const directory = temporaryDirectory();
     let { spool } = await open(directory);
     const id = await accept(spool);
-    for (let death = 0; death < 3; death++) {
+    for (let death = 0; death < 2; death++) {
       expect(attempt(spool)).toEqual([id]);
       await die(directory, spool);
       ({ spool } = await open(directory));
@@ -51,9 +51,86 @@ describe('a message over which the process dies', () => {
     onTestFinished(() => spool.close());
     expect(spool.due(START, 9)).toEqual([]);
     expect(spool.load(id)?.recipients[0]).toMatchObject({ state: 'held', heldBy: 'crash' });
-    expect(spool.stats().culprits).toEqual([id]);
+    expect(spool.stats()).toMatchObject({ culprits: [id], onTrialSoon: [id] });
     await spool.steer({ id }, { kind: 'release' });
     expect(spool.stats().culprits).toEqual([]);
+    expect(attempt(spool)).toEqual([id]);
+    // what was released begins anew
+    await die(directory, spool);
+    ({ spool } = await open(directory));
+    expect(attempt(spool)).toEqual([id]);
+  });
+
+  it('is tried once more where the deaths were perhaps kills: an attempt that ends clears it', async () => {
+    const directory = temporaryDirectory();
+    let { spool } = await open(directory);
+    const id = await accept(spool);
+    for (let death = 0; death < 2; death++) {
+      attempt(spool);
+      await die(directory, spool);
+      ({ spool } = await open(directory, { lastTrial: death === 1 ? 5 : 60_000 }));
+    }
+    await vi.waitFor(() => expect(spool.load(id)?.recipients[0]?.state).toBe('queued'));
+    expect(spool.stats()).toMatchObject({ culprits: [], onTrialSoon: [] });
+    spool.hands.end(spool.hands.begin({ id: spool.due(START, 9)[0]!, index: 0, tries: 0 }));
+    spool.release(id);
+    for (let death = 0; death < 2; death++) {
+      expect(spool.load(id)?.recipients[0]?.state).toBe('queued');
+      attempt(spool);
+      await die(directory, spool);
+      ({ spool } = await open(directory));
+    }
+    onTestFinished(() => spool.close());
+    expect(spool.stats()).toMatchObject({ culprits: [id], onTrialSoon: [id] });
+  });
+
+  it('is held for good when the process dies over it once more, and not for deaths without it', async () => {
+    const directory = temporaryDirectory();
+    let { spool } = await open(directory);
+    const id = await accept(spool);
+    for (let death = 0; death < 2; death++) {
+      attempt(spool);
+      await die(directory, spool);
+      ({ spool } = await open(directory, { lastTrial: death === 1 ? 5 : 60_000 }));
+    }
+    await vi.waitFor(() => expect(spool.load(id)?.recipients[0]?.state).toBe('queued'));
+    await die(directory, spool);
+    ({ spool } = await open(directory, { lastTrial: 5 }));
+    const other = await accept(spool);
+    expect(attempt(spool)).toEqual([id, other]);
+    await die(directory, spool);
+    ({ spool } = await open(directory, { lastTrial: 5 }));
+    onTestFinished(() => spool.close());
+    expect(spool.stats()).toMatchObject({ culprits: [id], onTrialSoon: [] });
+    expect(spool.load(other)?.recipients[0]?.state).toBe('queued');
+  });
+
+  it('is held alone: recipients of it that an operator holds stay his', async () => {
+    const directory = temporaryDirectory();
+    let { spool } = await open(directory);
+    const id = await accept(spool, 'x\r\n', ['user@example.com', 'other@example.com']);
+    await spool.steer({ id, recipient: 'other@example.com' }, { kind: 'hold' });
+    for (let death = 0; death < 2; death++) {
+      attempt(spool);
+      await die(directory, spool);
+      ({ spool } = await open(directory, { lastTrial: death === 1 ? 5 : 60_000 }));
+    }
+    onTestFinished(() => spool.close());
+    await vi.waitFor(() => expect(spool.load(id)?.recipients[0]?.state).toBe('queued'));
+    expect(spool.load(id)?.recipients[1]).toMatchObject({ state: 'held', heldBy: 'operator' });
+  });
+
+  it('is not blamed for a kill behind the beginning of a stop', async () => {
+    const directory = temporaryDirectory();
+    let { spool } = await open(directory);
+    const id = await accept(spool);
+    for (let death = 0; death < 3; death++) {
+      expect(attempt(spool)).toEqual([id]);
+      spool.ending();
+      await die(directory, spool);
+      ({ spool } = await open(directory));
+    }
+    onTestFinished(() => spool.close());
     expect(attempt(spool)).toEqual([id]);
   });
 
@@ -70,15 +147,16 @@ describe('a message over which the process dies', () => {
     }
     onTestFinished(() => spool.close());
     expect(spool.load(id)?.recipients[0]?.heldBy).toBe('crash');
+    expect(spool.stats()).toMatchObject({ culprits: [id], onTrialSoon: [] });
   });
 
   it('is cleared by an attempt that ends, by an orderly stop, and by a start of the machine', async () => {
     const directory = temporaryDirectory();
     let { spool } = await open(directory);
     const id = await accept(spool);
-    for (let death = 0; death < 6; death++) {
+    for (let death = 0; death < 4; death++) {
       const slot = spool.hands.begin({ id: spool.due(START, 1)[0]!, index: 0, tries: 0 });
-      if (death % 3 === 2) {
+      if (death % 2 === 1) {
         spool.hands.end(slot);
         await spool.close();
       } else await die(directory, spool);
@@ -104,6 +182,25 @@ describe('a message over which the process dies', () => {
     }
     onTestFinished(() => spool.close());
     expect(spool.load(id)?.recipients[0]?.state).toBe('queued');
+  });
+});
+
+describe('an outcome', () => {
+  it('waits a moment for company, unless somebody waits for it', async () => {
+    const store = new Store({ path: temporaryDirectory(), commitDeadline: 10_000, reopenDelay: 20 }, new LogLines().log);
+    onTestFinished(() => store.close());
+    await store.setControl('x', 'y');
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const durable = vi.fn<() => void>();
+    void store.setControl('outcome', 'told').then(durable);
+    for (let turn = 0; turn < 200; turn++) await new Promise((resolve) => setImmediate(resolve));
+    expect(durable).not.toHaveBeenCalled();
+    store.hurry();
+    while (durable.mock.calls.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    void store.setControl('outcome', 'told again').then(durable);
+    store.hurry();
+    while (durable.mock.calls.length === 1) await new Promise((resolve) => setImmediate(resolve));
   });
 });
 

@@ -270,13 +270,32 @@ describe('retrying', () => {
   });
 });
 
-it('a store that is slow to keep outcomes lets no more go than two messages for each connection: a crash repeats them', async () => {
+it('a store that is slow to keep outcomes lets one final dot a connection go: a crash repeats what is behind its dot', async () => {
   spool.add(message(['cloud@example.com'])); // the hop is known to work
   await pass(10);
-  spool.settle = () => new Promise(() => {});
+  const settled: (() => void)[] = [];
+  const usual = spool.settle.bind(spool);
+  spool.settle = async (settlement) => {
+    await new Promise<void>((resolve) => settled.push(resolve));
+    await usual(settlement);
+  };
+  const hurry = vi.fn<() => void>();
+  Object.assign(spool, { hurry });
   spool.add(...many(200, 'cloud@example.com'));
   await pass(1_000);
+  expect(transport.dots).toBe(1 + CLOUD.connections);
+  // the envelopes of the next ones are under way
   expect(transport.to('cloud')).toHaveLength(1 + 2 * CLOUD.connections);
+  expect(hurry).toHaveBeenCalled();
+  settled.shift()?.();
+  settled.shift()?.();
+  await pass(10);
+  expect(transport.dots).toBe(3 + CLOUD.connections);
+  while (spool.messages.size > 0) {
+    for (const resolve of settled.splice(0)) resolve();
+    await pass(10);
+  }
+  expect(transport.dots).toBe(201);
 });
 
 describe('a next hop that is down', () => {

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { STORE_BEHIND } from '../../../../src/delivery/mail-exchange.ts';
 import { type PeerScript, ScriptedPeer } from '../../../support/scripted-peer.ts';
 import {
   bodyOf,
@@ -11,6 +12,7 @@ import {
   MESSAGE,
   mailbox,
   recipients,
+  SHORT,
   streamed,
   to,
   transaction,
@@ -72,6 +74,35 @@ describe('a transaction', () => {
       expect(peer.commands.filter((command) => command === 'RSET')).toHaveLength(3);
     });
   }
+
+  it('waits in front of its last octets until they may leave', async () => {
+    await using peer = await ScriptedPeer.start();
+    await using relay = transport();
+    const held = Promise.withResolvers<void>();
+    const asked = Promise.withResolvers<void>();
+    const mayEnd = () => {
+      asked.resolve();
+      return held.promise;
+    };
+    const body = streamed([Buffer.from('Subject: long\r\n\r\n'), Buffer.from('one\r\n'), Buffer.from('two\r\n')]);
+    const attempt = deliverOne(relay, to(peer.port), { body, mayEnd });
+    await asked.promise;
+    expect(peer.messages).toEqual([]);
+    held.resolve();
+    expect((await attempt).outcome.kind).toBe('relayed');
+    expect(peer.messages[0]?.wire.toString()).toBe('Subject: long\r\n\r\none\r\ntwo\r\n');
+  });
+
+  it('is put off without its dot, and without blame for the next hop, where it had to wait there in vain', async () => {
+    await using peer = await ScriptedPeer.start();
+    await using relay = transport({ deadlines: SHORT });
+    const held = Promise.withResolvers<void>();
+    const attempt = await deliverOne(relay, to(peer.port), { mayEnd: () => held.promise });
+    expect(attempt.outcome).toEqual({ kind: 'deferred', reply: STORE_BEHIND, cause: 'answer' });
+    held.resolve();
+    expect((await deliverOne(relay, to(peer.port))).outcome.kind).toBe('relayed');
+    expect(peer.messages).toHaveLength(1);
+  });
 
   it('sends nothing to a peer that takes DATA for refused recipients but the dot of an empty message', async () => {
     await using peer = await ScriptedPeer.start({ rcpt: '550 5.1.1 no', data: '354 go on anyway', dot: '554 5.5.1 nobody' });

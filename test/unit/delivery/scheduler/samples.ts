@@ -227,6 +227,8 @@ export class FakeTransport implements Transport {
   readonly deliveries: Delivery[] = [];
   active = 0;
   mostActive = 0;
+  /** Final dots that left. */
+  dots = 0;
   /** Per connector; `undefined` keeps the transaction until `finish`. */
   answer: (delivery: Delivery, recipient: Mailbox) => Outcome = () => relayed;
   extra: Partial<Attempt> = {};
@@ -240,6 +242,9 @@ export class FakeTransport implements Transport {
     this.mostActive = Math.max(this.mostActive, this.active);
     const wait = this.takes(by.name);
     if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
+    const held = transaction.mayEnd?.();
+    if (held !== undefined) await held;
+    this.dots += 1;
     this.active -= 1;
     return transaction.recipients.map(({ address }) => attemptOf(this.answer(delivery, address), this.extra));
   }
