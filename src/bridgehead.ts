@@ -157,6 +157,12 @@ async function demo(args: readonly string[]): Promise<number> {
   });
 }
 
+// A reader that has seen enough (`| head`) is no fault: the command ends its work, unheard, with the status of that work.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
+}
 const argv = process.argv.slice(2);
 const quiet = await openLog({ level: 'warn', format: 'json' }, 2);
 process.exitCode = await runCli<Settings>(argv.length === 0 ? ['run'] : argv, {

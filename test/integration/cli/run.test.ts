@@ -85,3 +85,15 @@ describe('bridgehead run', () => {
     expect(await once(check, 'exit')).toEqual([78, null]);
   });
 });
+
+it('commands end quietly where nobody reads on (`| head`)', { timeout: 30_000 }, async () => {
+  writeFileSync(join(folder, 'bridgehead.yaml'), settings('json'));
+  const command = spawn(process.execPath, words('explain', 'anna@example.com', '--json'), { stdio: ['ignore', 'pipe', 'pipe'] });
+  command.stdout.destroy();
+  let said = '';
+  command.stderr.setEncoding('utf8').on('data', (text: string) => {
+    said += text;
+  });
+  expect(await once(command, 'close')).toEqual([0, null]);
+  expect(said).toBe('');
+});
