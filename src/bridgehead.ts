@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { hostname, userInfo } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { runSmtpChecks } from './checks/smtp-check-run.ts';
+import type { LoadedSettings } from './cli/ports.ts';
 import { runCli } from './cli/run-cli.ts';
 import { nameError } from './delivery/certificate-names.ts';
 import { firstRung, judge, profileOptions } from './delivery/starttls.ts';
@@ -139,12 +140,12 @@ function ended(relay: Relay, log: RelayLog): Promise<number> {
 }
 
 /** The settings and the recipients that they name, checked together (`check`). */
-async function loadAll(file: string): Promise<Awaited<ReturnType<typeof loadSettings>>> {
+async function loadAll(file: string): Promise<LoadedSettings<Settings>> {
   const loaded = await loadSettings(file);
   if (!loaded.ok) return loaded;
   const found = await openDirectory(loaded.settings.directory, { clock, readOnly: true });
-  const { ok, mistakes, notes } = reportOf(found.ok, found.findings, loaded.notes);
-  return ok ? { ...loaded, notes } : { ok: false, mistakes };
+  const { mistakes, notes } = reportOf(found.findings, loaded.notes);
+  return found.ok ? { ...loaded, notes, refused: mistakes } : { ok: false, mistakes };
 }
 
 async function demo(args: readonly string[]): Promise<number> {

@@ -227,7 +227,7 @@ export async function startRelay(
     const loaded = await loadSettings(settings.file);
     if (!loaded.ok) return { ok: false, mistakes: [...loaded.mistakes], notes: [] };
     const trial = await openDirectory(loaded.settings.directory, { clock, readOnly: true });
-    return reportOf(trial.ok, trial.findings, loaded.notes);
+    return reportOf(trial.findings, loaded.notes);
   };
 
   const reload = async (who: string): Promise<CheckReport> => {
@@ -239,7 +239,7 @@ export async function startRelay(
     const next = loaded.settings;
     const before = directory.active();
     const loading = await directory.reload(who, next.directory);
-    const report = reportOf(loading.ok, loading.findings, [...loaded.notes, ...needRestart(settings, next)]);
+    const report = reportOf(loading.findings, [...loaded.notes, ...needRestart(settings, next)]);
     if (!loading.ok) {
       refusedReload = report;
       return report;

@@ -297,6 +297,7 @@ function compileDirectory(
     ),
     live: sources.flatMap((source, index) => compileLive(source, sourceName(source, index), path)),
     precedence: sources.map(sourceName),
+    retired: raw.directory.retired,
     hold: { warnAfter: hold['warn-after'], deliverAfter: hold['deliver-after'], volume: hold.volume },
     gracePeriod: raw.directory['grace-period'],
     folder,

@@ -200,6 +200,11 @@ export const settingsSchema = z.strictObject({
           'Earlier sources win over later ones; what was imported by `directory import` wins over all of them',
           'without one, every recipient is unknown',
         ),
+        retired: says(
+          z.array(z.string()).default([]),
+          'Names of sources that were taken out of `sources` and whose recipients are meant to go',
+          'C6: a source that is missing by mistake must not make its people unknown',
+        ),
         'grace-period': says(
           duration().prefault('24h'),
           'How long after a mailbox changed sides its server may answer 5.1.1, 5.1.10 or 5.4.1: the mail is put off, and the sender hears nothing',

@@ -148,6 +148,8 @@ export interface DirectoryPart {
   readonly live: readonly LivePart[];
   /** The names of all sources, files and live ones, the strongest first. */
   readonly precedence: readonly string[];
+  /** Sources that are gone, and whose recipients are meant to go. */
+  readonly retired: readonly string[];
   /** C9. Milliseconds, but for `volume` (octets of one wave). */
   readonly hold: { readonly warnAfter: number; readonly deliverAfter: number; readonly volume: number };
   /** R5, C4. Milliseconds. */
