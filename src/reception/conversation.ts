@@ -1,6 +1,6 @@
 /**
  * One connection as a conversation: who the client is, what we wait for, how errors and idle commands add up, and the
- * deadlines that end it. What is said in it, and the message, are session.ts.
+ * deadlines that end it. What is said in it is session.ts, the message mail-transaction.ts.
  */
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';

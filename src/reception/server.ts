@@ -10,6 +10,7 @@ import type { Clock } from '../platform/clock.ts';
 import { ulid } from '../platform/ids.ts';
 import type { Log } from '../platform/logger.ts';
 import { BlockLists, behindBlockLists, type ListCounts } from './block-lists.ts';
+import type { Conversation } from './conversation.ts';
 import { clientOf, type Entrance } from './entrance.ts';
 import { type Bite, type Bitten, Gate } from './gate.ts';
 import { DEADLINES, type Deadlines, type House, makeReady } from './house.ts';
@@ -86,7 +87,7 @@ class Listeners implements Reception, ConnectionOpener {
   private settings: ReceptionSettings;
   private readonly house: House;
   private readonly sockets: OpenedSockets | undefined;
-  private readonly sessions = new Set<Session>();
+  private readonly sessions = new Set<Conversation>();
   private readonly servers: LeanServer[] = [];
   private readonly idPrefix: string;
   private readonly protocolLog: ProtocolLogging | undefined;
