@@ -132,6 +132,7 @@ export class Operating implements AsyncDisposable {
       recheck: parts.recheck,
       grace: parts.grace,
       hold: () => settings().directory.hold,
+      bothWarnAfter: () => settings().directory.bothWarnAfter,
       addressesOf: (mailbox) =>
         addressBook(directory)
           .addressesOf(mailbox)

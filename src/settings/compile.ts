@@ -299,6 +299,7 @@ function compileDirectory(
     precedence: sources.map(sourceName),
     retired: raw.directory.retired,
     hold: { warnAfter: hold['warn-after'], deliverAfter: hold['deliver-after'], volume: hold.volume },
+    bothWarnAfter: raw.directory['both-warn-after'],
     gracePeriod: raw.directory['grace-period'],
     folder,
     domains: raw.domains.map((domain) => domain.name),

@@ -210,6 +210,11 @@ export const settingsSchema = z.strictObject({
           'How long after a mailbox changed sides its server may answer 5.1.1, 5.1.10 or 5.4.1: the mail is put off, and the sender hears nothing',
           "C4: the cloud's own directory learns of it in hours",
         ),
+        'both-warn-after': says(
+          duration().prefault('14d'),
+          'Mail of a wave that goes to both sides for longer is told in `status`; it does not end by itself',
+          'a pilot is over by then; after it two mailboxes drift apart',
+        ),
         hold: says(hold, 'Mail that is kept while mailboxes are moved (`wave hold`)'),
       })
       .prefault({}),
