@@ -73,7 +73,7 @@ export abstract class Conversation extends LeanConnection implements SessionFact
     const { house, visitor } = this;
     if (this.secure) this.tlsStarted(this._socket as TLSSocket);
     if (visitor.isBound) house.blockLists.ask(this.client.address);
-    this.greetingDelay = visitor.greetingDelay();
+    this.greetingDelay = visitor.greetingDelay(this);
     if (this.greetingDelay === 0) this.greet();
   }
 

@@ -246,12 +246,14 @@ class Listeners implements Reception, ConnectionOpener {
     return gate.enter(from.address, client.peer, { tell });
   }
 
-  /** A limit that refuses leaves a record; one that is monitored refused nothing, so it leaves a line in the log. */
+  /** A limit that refuses leaves a record; one that is monitored, or lets its client wait, refused nothing: a line in the log. */
   private tell({ limit, reason }: Bite, session: SessionFacts): void {
     const { house } = this;
     const { sessionId, client } = session;
-    if (limit.enforced) house.record(rejectRecord(session, house.clock.now(), { reply: limit.answer, reason }));
-    else house.log.warn({ sessionId, client, limit: limit.name, reason }, 'limit met, monitored');
+    const waits = limit.name === 'greeting-delay';
+    if (limit.enforced && !waits) house.record(rejectRecord(session, house.clock.now(), { reply: limit.answer, reason }));
+    else
+      house.log.warn({ sessionId, client, limit: limit.name, reason }, `limit met, ${limit.enforced ? 'it waits' : 'monitored'}`);
   }
 
   leave(address: string): void {
