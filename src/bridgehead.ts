@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { hostname, userInfo } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { runSmtpChecks } from './checks/smtp-check-run.ts';
+import type { LoadedSettings } from './cli/ports.ts';
 import { runCli } from './cli/run-cli.ts';
 import { nameError } from './delivery/certificate-names.ts';
 import { firstRung, judge, profileOptions } from './delivery/starttls.ts';
@@ -154,12 +155,12 @@ function ended(relay: Relay, log: RelayLog): Promise<number> {
 }
 
 /** The settings and the recipients that they name, checked together (`check`). */
-async function loadAll(file: string): Promise<Awaited<ReturnType<typeof loadSettings>>> {
+async function loadAll(file: string): Promise<LoadedSettings<Settings>> {
   const loaded = await loadSettings(file);
   if (!loaded.ok) return loaded;
   const found = await openDirectory(loaded.settings.directory, { clock, readOnly: true });
-  const { ok, mistakes, notes } = reportOf(found.ok, found.findings, loaded.notes);
-  return ok ? { ...loaded, notes } : { ok: false, mistakes };
+  const { mistakes, notes } = reportOf(found.findings, loaded.notes);
+  return found.ok ? { ...loaded, notes, refused: mistakes } : { ok: false, mistakes };
 }
 
 async function demo(args: readonly string[]): Promise<number> {
@@ -172,6 +173,12 @@ async function demo(args: readonly string[]): Promise<number> {
   });
 }
 
+// A reader that has seen enough (`| head`) is no fault: the command ends its work, unheard, with the status of that work.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
+}
 const argv = process.argv.slice(2);
 const quiet = await openLog({ level: 'warn', format: 'json' }, 2);
 process.exitCode = await runCli<Settings>(argv.length === 0 ? ['run'] : argv, {

@@ -140,9 +140,7 @@ export async function openOffline(
       settings: {
         async check() {
           const loaded = await loadSettings(settings.file);
-          return loaded.ok
-            ? reportOf(true, found.findings, loaded.notes)
-            : { ok: false, mistakes: [...loaded.mistakes], notes: [] };
+          return loaded.ok ? reportOf(found.findings, loaded.notes) : { ok: false, mistakes: [...loaded.mistakes], notes: [] };
         },
         reload: () =>
           Promise.reject(new OperationError('unavailable', 'no relay runs on this data directory: there is nothing to reload')),

@@ -2,8 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { constants, gunzipSync } from 'node:zlib';
-import { OperationError, type Status } from './admin/contract.ts';
-import type { NamedFile } from './admin/directory-contract.ts';
+import { type Status } from './admin/contract.ts';
 import type { AdminPorts } from './admin/ports.ts';
 import { Checkup } from './directory/checkup.ts';
 import { DirectoryDesk } from './directory/desk.ts';
@@ -14,7 +13,6 @@ import { Refresher } from './directory/live/refresher.ts';
 import { liveSources } from './directory/live/sources.ts';
 import { MxSwitches } from './directory/mx-switch.ts';
 import type { Finding } from './directory/ports.ts';
-import { openPastLog } from './directory/readers/past-logs.ts';
 import { recognise } from './directory/readers/recognise.ts';
 import { unsafeMailboxes } from './directory/reconcile/wave-check.ts';
 import type { DirectoryVersion } from './directory/version.ts';
@@ -25,17 +23,16 @@ import { LateRefusals } from './directory/waves/late-refusals.ts';
 import type { WaveDeps } from './directory/waves/ports.ts';
 import { Waves } from './directory/waves/waves.ts';
 import type { AddressBook } from './evidence/by-mailbox.ts';
-import { clientsOf } from './evidence/clients.ts';
 import { readDeliveryReport } from './evidence/delivery-report.ts';
 import type { EvidenceAnswer, EvidenceFilter } from './evidence/filter.ts';
 import { isWithin, mailboxKey, parseMailbox } from './mail/address.ts';
 import type { EventRecord } from './mail/event.ts';
 import type { SpooledMessage, SpoolId } from './mail/spooled.ts';
+import { pastReports } from './past-mail.ts';
 import type { Clock } from './platform/clock.ts';
 import type { Log } from './platform/logger.ts';
 import type { AdmissionDeps } from './routing/admission.ts';
 import { imceaexOf, x500KeyOf } from './routing/imceaex.ts';
-import { type PastMessage, shadow } from './routing/shadow.ts';
 import { routeSpooled } from './routing/spooled-route.ts';
 import { explainWith, queuedMoves } from './routing/what-if.ts';
 import type { Settings } from './settings/settings.ts';
@@ -60,12 +57,7 @@ export interface OperatingParts {
 export type OperatingPorts = Pick<AdminPorts, 'directory' | 'waves' | 'domains' | 'reports'>;
 
 /** Milliseconds. */
-const HOUR = 3_600_000;
 const FLUSH = 60_000;
-/** Of evidence, asked at once for `report clients`. */
-const SPAN = 6 * HOUR;
-const RECORDS_OF_A_SPAN = 50_000;
-const CLIENTS_SINCE = 7 * 24 * HOUR;
 
 export class Operating implements AsyncDisposable {
   readonly #parts: OperatingParts;
@@ -109,10 +101,7 @@ export class Operating implements AsyncDisposable {
       directory: directoryPort(desk, parts.admission),
       waves: wavesPort(waves, checkup),
       domains: new DomainDesk(() => parts.settings().routing.domains, parts.proofs, this.#mx),
-      reports: {
-        shadow: (files, { top }) => this.#shadow(files, top),
-        clients: (query) => this.#clients(query),
-      },
+      reports: pastReports({ ...parts, mx: this.#mx }),
     };
   }
 
@@ -143,6 +132,7 @@ export class Operating implements AsyncDisposable {
       recheck: parts.recheck,
       grace: parts.grace,
       hold: () => settings().directory.hold,
+      bothWarnAfter: () => settings().directory.bothWarnAfter,
       addressesOf: (mailbox) =>
         addressBook(directory)
           .addressesOf(mailbox)
@@ -247,36 +237,6 @@ export class Operating implements AsyncDisposable {
       (message, recipient) => routeSpooled(routing, after, message, recipient),
     );
   }
-
-  async #shadow(files: readonly NamedFile[], top: number) {
-    const { admission, clock } = this.#parts;
-    const notes: string[] = [];
-    const report = await shadow(
-      pastMail(files, new Date(clock.now()), notes),
-      admission.routing(),
-      admission.directory.active(),
-      { top },
-    );
-    return { ...report, notes: [...report.notes, ...notes] };
-  }
-
-  async #clients({ since, until, domain }: { readonly since?: number; readonly until?: number; readonly domain?: string }) {
-    const { clock, evidence } = this.#parts;
-    const moved = domain === undefined ? undefined : this.#mx.state(domain);
-    const now = clock.now();
-    const from = since ?? (moved?.mx === 'cloud' && moved.since !== null ? Date.parse(moved.since) : now - CLIENTS_SINCE);
-    let isCut = false;
-    const spans = async function* (): AsyncGenerator<EventRecord> {
-      for (let start = from; start < (until ?? now + 1); start += SPAN) {
-        const filter = { since: start, until: Math.min(start + SPAN, until ?? now + 1), limit: RECORDS_OF_A_SPAN };
-        const { records, more } = await evidence.query(filter);
-        isCut ||= more;
-        yield* records;
-      }
-    };
-    const { clients, omitted } = await clientsOf(spans(), domain === undefined ? {} : { domain });
-    return { since: new Date(from).toISOString(), domain: domain ?? null, clients, omitted, more: isCut };
-  }
 }
 
 const mxSettings = ({ routing, directory, delivery, relayNames }: Settings) => ({
@@ -364,22 +324,6 @@ async function* messagesOf(spool: Spool): AsyncGenerator<SpooledMessage> {
     yield* messages;
     if (next === undefined) return;
     after = next;
-  }
-}
-
-/** The logs one behind the other; what of them could not be read is noted. */
-async function* pastMail(files: readonly NamedFile[], now: Date, notes: string[]): AsyncGenerator<PastMessage> {
-  for (const { name, path } of files) {
-    const opened = await openPastLog(path, now);
-    if (!opened.ok)
-      throw new OperationError(
-        'invalid',
-        `${name}: ${opened.findings.map(({ problem, remedy }) => `${problem}. ${remedy}`).join('; ')}`,
-      );
-    const { messages, counts, findings } = opened.log;
-    yield* messages;
-    if (counts.notUnderstood > 0) notes.push(`${name}: ${counts.notUnderstood} of ${counts.lines} lines were not understood`);
-    for (const { line, problem } of findings) notes.push(`${name}, line ${line}: ${problem}; what stands behind it was not read`);
   }
 }
 

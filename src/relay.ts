@@ -1,24 +1,15 @@
 /** Joins the parts of the relay in the order in which a message meets them. This file, offline.ts and main.ts alone know them all. */
-import { readFile } from 'node:fs/promises';
+
 import { Activity, recallLastHour } from './admin/activity.ts';
 import { Alerts } from './admin/alerts.ts';
-import { type AdminApi, openApi } from './admin/api.ts';
 import { Certificates } from './admin/certificates.ts';
 import { pauses } from './admin/connector-pauses.ts';
-import { tlsFindings } from './admin/connector-tls.ts';
 import type { CheckReport, Status } from './admin/contract.ts';
-import { corruptFindings, nextHopFindings, pauseFindings, storeFindings } from './admin/findings.ts';
-import { type AdmissionStats, addLimitMetrics } from './admin/limit-metrics.ts';
-import { createMetrics } from './admin/metrics.ts';
-import { createOperations } from './admin/operations.ts';
 import type { AdminPorts } from './admin/ports.ts';
-import { withProbeMetrics } from './admin/probe-metrics.ts';
-import { steerable } from './admin/steering.ts';
 import { Uploads } from './admin/uploads.ts';
-import { withWatchMetrics } from './admin/watch-metrics.ts';
+import { type AdministeredRelay, findingsOf, openAdministration } from './administration.ts';
 import { Authenticator } from './authentication/authenticator.ts';
 import { createNotifier } from './bounce/notifier.ts';
-import { createDoctor } from './checks/doctor/doctor.ts';
 import { Probes } from './checks/probe/probes.ts';
 import { LearnedTls } from './delivery/learned-tls.ts';
 import { createScheduler } from './delivery/scheduler.ts';
@@ -27,14 +18,13 @@ import { formatFinding, openDirectory } from './directory/directory.ts';
 import { DomainProofs } from './directory/domain-proof.ts';
 import type { Finding } from './directory/ports.ts';
 import { GraceWindow } from './directory/waves/grace-window.ts';
-import { byAnyAddress } from './evidence/by-mailbox.ts';
 import { openEvidence } from './evidence/evidence.ts';
 import { readHeaders } from './evidence/headers/header-report.ts';
 import type { Outbox } from './evidence/ports.ts';
 import { ProtocolLog } from './evidence/protocol-log.ts';
 import type { EventRecord } from './mail/event.ts';
 import type { SpooledMessage, SpooledRecipient } from './mail/spooled.ts';
-import { addressBook, directoryFindings, Operating, refuseUpload } from './operating.ts';
+import { Operating, refuseUpload } from './operating.ts';
 import type { BoundSockets } from './platform/bound-sockets.ts';
 import type { Clock } from './platform/clock.ts';
 import type { RelayLog } from './platform/logger.ts';
@@ -42,12 +32,12 @@ import { removeRunFile, writeRunFile } from './platform/run-file.ts';
 import { runProgram } from './platform/run-program.ts';
 import { ensureSelfSigned } from './platform/server-certificate.ts';
 import { type Reception, startReception } from './reception/server.ts';
-import { type Admission, admitRecipient, explainRoute } from './routing/admission.ts';
+import { type Admission, admitRecipient } from './routing/admission.ts';
 import { compileRouting } from './routing/compile.ts';
 import { routeSpooled } from './routing/spooled-route.ts';
 import { loadSettings } from './settings/load.ts';
 import type { Settings } from './settings/settings.ts';
-import { alertSettings, certificateSettings, connectorNamed, describeOwnChain, needRestart, reportOf } from './settings-parts.ts';
+import { alertSettings, certificateSettings, describeOwnChain, needRestart, reportOf } from './settings-parts.ts';
 import { openSpool } from './spool/open.ts';
 import type { Spool } from './spool/spool.ts';
 
@@ -227,7 +217,7 @@ export async function startRelay(
     const loaded = await loadSettings(settings.file);
     if (!loaded.ok) return { ok: false, mistakes: [...loaded.mistakes], notes: [] };
     const trial = await openDirectory(loaded.settings.directory, { clock, readOnly: true });
-    return reportOf(trial.ok, trial.findings, loaded.notes);
+    return reportOf(trial.findings, loaded.notes);
   };
 
   const reload = async (who: string): Promise<CheckReport> => {
@@ -239,7 +229,7 @@ export async function startRelay(
     const next = loaded.settings;
     const before = directory.active();
     const loading = await directory.reload(who, next.directory);
-    const report = reportOf(loading.ok, loading.findings, [...loaded.notes, ...needRestart(settings, next)]);
+    const report = reportOf(loading.findings, [...loaded.notes, ...needRestart(settings, next)]);
     if (!loading.ok) {
       refusedReload = report;
       return report;
@@ -280,7 +270,7 @@ export async function startRelay(
   );
   const alerts = opened.use(
     new Alerts(alertSettings(settings), {
-      findings: () => findings(),
+      findings: () => findingsOf(administered),
       submit: async (message, body, events) => {
         const draft = spool.draft(message.id);
         await draft.write(body);
@@ -295,74 +285,35 @@ export async function startRelay(
   );
   listeners.push((event) => alerts.onEvent(event));
 
-  const findings = (): Status['findings'] => [
-    ...storeFindings(spool, evidence.state),
-    ...(refusedReload === undefined
-      ? []
-      : [
-          {
-            code: 'reload-refused',
-            severity: 'error' as const,
-            problem: `the last reload was refused, with ${refusedReload.mistakes.length === 1 ? 'a mistake' : `${refusedReload.mistakes.length} mistakes`}; the settings before it are active`,
-            remedy: 'bridgehead check',
-          },
-        ]),
-    ...ownFindings,
-    ...operating.findings(),
-    ...directoryFindings(directory.found),
-    ...pauseFindings(settings.delivery.connectors, (name) => paused.of(name)),
-    ...corruptFindings(scheduler.corrupt()),
-    ...tlsFindings(learned.findings(settings.delivery.connectors)),
-    ...nextHopFindings(scheduler.stats(), settings.delivery.connectors, clock.now()),
-    ...certificates.findings(),
-    ...alerts.findings(),
-    ...probes.findings(),
-  ];
-
-  const ports: AdminPorts = {
-    ...operating.ports,
-    queue: steerable(spool, decide, scheduler),
-    connectors: {
-      all: () => settings.delivery.connectors,
-      paused: (name) => paused.of(name),
-      pause: (name, by) => paused.pause(name, by),
-      async resume(name) {
-        await paused.resume(name);
-        scheduler.retryNow(name);
-      },
-      test: (name) => transport.test(connectorNamed(settings, name)),
-      learnedTls: (name) => learned.list(connectorNamed(settings, name)),
-      async acceptTls(name, host) {
-        const accepted = await learned.accept(name, host);
-        if (accepted.length > 0) scheduler.retryNow(name);
-        return accepted;
-      },
-    },
-    evidence: byAnyAddress(evidence, addressBook(directory)),
-    proof: evidence.reports,
+  const administered: AdministeredRelay = {
+    version,
+    settings: () => settings,
+    spool,
+    directory,
+    evidence,
+    activity,
+    learned,
+    transport,
+    notifier,
+    paused,
     probes,
-    routing: { explain: (question) => explainRoute(admission, question) },
-    status: { hostname: settings.hostname, version, state, findings, certificates: () => certificates.list() },
-    settings: { check, reload: () => reload('operator') },
-    doctor: createDoctor(() => settings, { now: () => clock.now() }),
+    scheduler,
+    decide,
+    admission,
+    operating,
+    certificates,
+    alerts,
+    uploads,
+    state,
+    check,
+    reload,
+    refusedReload: () => refusedReload,
+    ownFindings,
+    receptionStats: () => reception?.stats(),
+    clock,
+    log,
   };
-  const operations = createOperations({ ports, activity, clock });
-  const limitStats = (): AdmissionStats | undefined => {
-    const stats = reception?.stats();
-    return stats && { ...stats, limits: new Map([...stats.limits, ['notifications-per-hour', notifier.overLimit]]) };
-  };
-  const api = opened.use(
-    await openAdmin(settings, version, {
-      operations,
-      metrics: addLimitMetrics(
-        withProbeMetrics(withWatchMetrics(createMetrics(activity, ports, clock), { alerts, certificates }), probes),
-        limitStats,
-      ),
-      readiness: state,
-      uploads,
-      log,
-    }),
-  );
+  const api = opened.use(await openAdministration(administered));
 
   /** C9: where the hold of a wave is full, no more is taken for it. */
   const unlessFull = (answer: Admission): Admission => {
@@ -442,24 +393,4 @@ function tapOutbox(spool: Spool, log: RelayLog, listeners: readonly ((event: Eve
       });
     },
   };
-}
-
-async function openAdmin(
-  { admin, hostname }: Settings,
-  version: string,
-  parts: Parameters<typeof openApi>[1],
-): Promise<AdminApi> {
-  return openApi(
-    {
-      address: admin.address,
-      port: admin.port,
-      version,
-      hostNames: [hostname],
-      ...(admin.tokenFile !== undefined && { token: (await readFile(admin.tokenFile, 'utf8')).trim() }),
-      ...(admin.tls !== undefined && {
-        tls: { certificate: await readFile(admin.tls.certificate, 'utf8'), key: await readFile(admin.tls.key, 'utf8') },
-      }),
-    },
-    parts,
-  );
 }

@@ -8,7 +8,6 @@ import type { Settings } from './settings/settings.ts';
 
 /** What a check or a reload found, in the form of the admin API. */
 export function reportOf(
-  ok: boolean,
   findings: readonly Finding[],
   notes: CheckReport['notes'] | readonly CheckReport['notes'][number][],
 ): CheckReport {
@@ -20,9 +19,10 @@ export function reportOf(
     problem,
     remedy,
   });
+  const mistakes = findings.filter((one) => one.severity === 'error').map(asMistake);
   return {
-    ok,
-    mistakes: findings.filter((one) => one.severity === 'error').map(asMistake),
+    ok: mistakes.length === 0,
+    mistakes,
     notes: [...notes, ...findings.filter((one) => one.severity !== 'error').map(asMistake)],
   };
 }

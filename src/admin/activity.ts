@@ -3,6 +3,7 @@
  * last success and failure. Fed with every event; a few additions each.
  */
 import type { EventName, EventRecord } from '../mail/event.ts';
+import { isSameHop, protectionOf } from '../mail/protection.ts';
 import type { TlsResult } from '../mail/tls.ts';
 import type { Status } from './contract.ts';
 import type { EvidencePort } from './ports.ts';
@@ -50,13 +51,14 @@ export class Activity {
   readonly durations = new Map<string, Durations>();
   readonly #contacts = new Map<string, LastContacts>();
   readonly #minutes: { minute: number; flow: Flow }[] = [];
+  #before: EventRecord | undefined;
 
   /** Notes one event. `time`: milliseconds since the epoch. */
   note(event: EventRecord, time: number): void {
     const connector = event.connector ?? '';
     const result = event.tls?.result;
     this.#count(event.event, connector, result, event['duration-ms']);
-    this.#flow(event.event, result, time);
+    this.#flow(event, time);
     this.#contact(event.event, connector, event);
   }
 
@@ -64,7 +66,7 @@ export class Activity {
   recall(events: readonly EventRecord[], isWholeHour: boolean): void {
     for (const event of events) {
       // A part of the hour would pass for the whole (R19)
-      if (isWholeHour) this.#flow(event.event, event.tls?.result, Date.parse(event.time));
+      if (isWholeHour) this.#flow(event, Date.parse(event.time));
       this.#contact(event.event, event.connector ?? '', event);
     }
   }
@@ -91,21 +93,19 @@ export class Activity {
     durations.count += 1;
   }
 
-  #flow(event: EventName, result: TlsResult | undefined, time: number): void {
+  #flow(event: EventRecord, time: number): void {
     const flow = this.#flowOf(time);
-    const encrypted = result === 'encrypted' || result === 'verified';
-    switch (event) {
+    switch (event.event) {
       case 'RECEIVE':
+        flow.received += 1;
+        this.#hop(flow, 'In', event);
+        break;
       case 'REJECT':
-        if (event === 'RECEIVE') flow.received += 1;
-        else flow.refused += 1;
-        if (result !== undefined) flow.allIn += 1;
-        if (encrypted) flow.tlsIn += 1;
+        flow.refused += 1;
         break;
       case 'SEND':
         flow.sent += 1;
-        if (result !== undefined) flow.allOut += 1;
-        if (encrypted) flow.tlsOut += 1;
+        this.#hop(flow, 'Out', event);
         break;
       case 'DEFER':
         flow.deferred += 1;
@@ -120,6 +120,16 @@ export class Activity {
       case 'DSN':
         break;
     }
+  }
+
+  /** Counted as `report tls` counts: what went over a network, a message once for each hop. */
+  #hop(flow: Flow, direction: 'In' | 'Out', event: EventRecord): void {
+    const isSame = isSameHop(this.#before, event);
+    this.#before = event;
+    const protection = protectionOf(event);
+    if (isSame || protection === 'local') return;
+    flow[`all${direction}`] += 1;
+    if (protection === 'encrypted') flow[`tls${direction}`] += 1;
   }
 
   #contact(event: EventName, connector: string, record: EventRecord): void {

@@ -33,7 +33,13 @@ export interface AdminAddress {
 }
 
 export type LoadedSettings<S extends CliSettings> =
-  | { readonly ok: true; readonly settings: S; readonly notes: Readonly<Findings> }
+  | {
+      readonly ok: true;
+      readonly settings: S;
+      readonly notes: Readonly<Findings>;
+      /** What the guards refuse: a reload changes nothing, and a start goes on with the directory before. */
+      readonly refused?: Readonly<Findings>;
+    }
   | { readonly ok: false; readonly mistakes: Readonly<Findings> };
 
 export interface Output {

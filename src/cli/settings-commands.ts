@@ -31,9 +31,8 @@ export const check: Command = {
       });
     }
     const loaded = await ports.loadSettings(config);
-    const report = loaded.ok
-      ? { ok: true, mistakes: [], notes: loaded.notes }
-      : { ok: false, mistakes: loaded.mistakes, notes: [] };
+    const mistakes = loaded.ok ? (loaded.refused ?? []) : loaded.mistakes;
+    const report = { ok: mistakes.length === 0, mistakes, notes: loaded.ok ? loaded.notes : [] };
     if (json) ports.stdout.write(`${JSON.stringify(report)}\n`);
     else {
       for (const note of report.notes) ports.stdout.write(`note: ${mistakeLine(note)}`);

@@ -3,7 +3,7 @@ import { mailboxKey, parseMailbox } from '../mail/address.ts';
 import { Building, digestOf } from './build.ts';
 import { type Comparison, compare } from './compare.ts';
 import { CompiledIndex, type IndexImage } from './compiled-index.ts';
-import { type GuardedPlace, SourceWatch, totalFindings } from './guards.ts';
+import { type GuardedPlace, goneFindings, SourceWatch, totalFindings } from './guards.ts';
 import type { DirectoryChecks, DirectoryRecord, Finding } from './ports.ts';
 import { RecordLines } from './record-lines.ts';
 import { type RecordSet, readSet, SetWriter } from './record-sets.ts';
@@ -49,6 +49,10 @@ export interface BuildJob {
   readonly covered: readonly string[];
   /** Recipients of this source are meant to go; `true`: of any. */
   readonly yesShrink: boolean | string;
+  /** Sources that the settings do not name any more, and do not call retired either. */
+  readonly gone: readonly string[];
+  /** Others are retired: their recipients are meant to go. */
+  readonly isRetired: boolean;
   /** How much will be read, in octets: room is made for it at once. */
   readonly octets: number;
 }
@@ -235,9 +239,13 @@ function conclude(job: BuildJob, attempt: Attempt, tolerated: readonly Finding[]
   const comparison = compare(old, next, new Set(job.covered));
   if (!isWrong && job.yesShrink !== true && job.old !== undefined) {
     const guarded = watches.filter(({ name }) => name !== job.yesShrink);
-    const shrunken = guarded.flatMap((watch) => watch.findings(placeOf(job, watch.name)));
+    const shrunken = [
+      ...guarded.flatMap((watch) => watch.findings(placeOf(job, watch.name))),
+      ...job.gone.flatMap((name) => goneFindings(name, old, next, comparison)),
+    ];
     // whoever a source lost is lost in total as well: said once. What the one may lose that is meant to shrink, the total may
-    const first = typeof job.yesShrink === 'string' ? undefined : job.inputs.find(({ isFresh }) => isFresh)?.name;
+    const isMeant = typeof job.yesShrink === 'string' || job.isRetired;
+    const first = isMeant ? undefined : job.inputs.find(({ isFresh }) => isFresh)?.name;
     if (shrunken.length === 0 && first !== undefined) shrunken.push(...totalFindings(old, next, comparison, placeOf(job, first)));
     findings.push(...shrunken);
   }

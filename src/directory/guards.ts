@@ -62,6 +62,35 @@ export class SourceWatch {
   }
 }
 
+/** A source that the settings do not name any more: whom nobody else knows, or who would be on-premises again. A new name for the same list costs nobody anything. */
+export function goneFindings(name: string, old: CompiledIndex, next: CompiledIndex, { pairs }: Comparison): Finding[] {
+  const groups = new Groups();
+  const back = new Groups();
+  const isIts = (owner: number): boolean => nameOf(old.lineOf(owner).source) === name;
+  for (let owner = 0; owner < old.size; owner++) {
+    if (old.isGone(owner) || !isIts(owner)) continue;
+    const side = sideOf(old.routeOf(owner));
+    groups.count(side, false);
+    if (side === 'cloud') back.count(side, false);
+  }
+  for (let i = 0; i < pairs.length; i += 2) {
+    const [owner, now] = [(pairs[i] ?? 0) - 1, (pairs[i + 1] ?? 0) - 1];
+    if (owner < 0 || !isIts(owner)) continue;
+    const side = sideOf(old.routeOf(owner));
+    if (now < 0) groups.miss(side);
+    else if (sideOf(next.routeOf(now)) === 'on-premises') back.miss(side);
+  }
+  const place = { origin: name, yes: `write retired: [${name}] under directory in the settings` };
+  const without = `the settings do not name the source ${name} any more:`;
+  const [shrunk, returned] = [groups.shrunk(), back.shrunk()];
+  return [
+    ...(shrunk.length === 0 ? [] : [refusal(place, `${without} nobody would know ${shrunk.map(words).join(', ')}`)]),
+    ...(returned.length === 0
+      ? []
+      : [refusal(place, `${without} ${returned.map(words).join(', ')} would be on-premises again`, 'go back')]),
+  ];
+}
+
 /** Over all sources: who would become unknown, and who would be on-premises again because a stronger source says so now. */
 export function totalFindings(old: CompiledIndex, next: CompiledIndex, comparison: Comparison, place: GuardedPlace): Finding[] {
   const groups = new Groups();

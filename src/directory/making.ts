@@ -75,6 +75,8 @@ export async function makeOfSources(
     keeps,
     covered: [...effective(overlays).keys()],
     yesShrink,
+    gone: plan.gone.filter((name) => settings.retired?.includes(name) !== true),
+    isRetired: plan.gone.some((name) => settings.retired?.includes(name) === true),
     ...(state !== undefined && { old: state.base.image }),
   });
   const { base, findings, comparison } = answer;

@@ -27,6 +27,8 @@ export interface PlannedSource {
 export interface Plan {
   readonly sources: readonly PlannedSource[];
   readonly checks: string;
+  /** Sources of the version before that the settings do not name any more. */
+  readonly gone: readonly string[];
   /** Files that are not there. */
   readonly missing: readonly Finding[];
 }
@@ -132,7 +134,8 @@ export async function planSources(
           },
     );
   }
-  return { sources, checks, missing };
+  const gone = [...before.keys()].filter((name) => !names.includes(name));
+  return { sources, checks, gone, missing };
 }
 
 const keptInput = ({ name, set, digest }: SourceRecord, isLenient: boolean): BuildInput => ({

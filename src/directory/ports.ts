@@ -87,6 +87,8 @@ export interface DirectorySettings extends DirectoryChecks {
   readonly live?: readonly { readonly name: string }[];
   /** The names of all sources, files and live ones, the strongest first; absent: files, then live ones. Imported sources go before them. */
   readonly precedence?: readonly string[];
+  /** Sources that are gone, and whose recipients are meant to go (C6). */
+  readonly retired?: readonly string[];
   /** Where the history of versions is kept; absolute path. */
   readonly folder: string;
 }

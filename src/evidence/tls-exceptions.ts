@@ -1,6 +1,7 @@
 /** The hops that an auditor asks about: in clear, not verified, by a lower step of the ladder, not known, not sent at all. Pure. */
 import type { EventRecord } from '../mail/event.ts';
-import { IN_WORDS, ladderInWords, protectionOf } from './tls-words.ts';
+import { protectionOf } from '../mail/protection.ts';
+import { IN_WORDS, ladderInWords } from './tls-words.ts';
 
 /** The gravest first: a hop is counted under one of them alone. */
 export type ExceptionKind = 'in-clear' | 'not-sent' | 'downgraded' | 'not-verified' | 'unknown';

@@ -3,9 +3,9 @@
  * written. Bounded: of messages only those are remembered that are under way, of names and reasons the first thousands.
  */
 import type { EventRecord } from '../mail/event.ts';
+import { isSameHop, protectionOf } from '../mail/protection.ts';
 import { type HopCounts, type NamedCounts, Names, nothing, type Sum } from './hop-counts.ts';
 import { type ExceptionKind, exceptionOf, isOfDomain, remoteOf } from './tls-exceptions.ts';
-import { protectionOf } from './tls-words.ts';
 
 /** Exceptions alike, with one of them as an example. */
 export interface ExceptionGroup {
@@ -86,7 +86,7 @@ export class TlsTally {
     unknown: 0,
   };
   #omitted = 0;
-  #lastHop = '';
+  #before: EventRecord | undefined;
 
   /** `domain`: messages alone of which a sender or recipient is in it; lower case. */
   constructor(domain?: string) {
@@ -106,12 +106,12 @@ export class TlsTally {
         this.#begin(id, 0);
         break;
       case 'SEND':
-        this.#went(id, record, isNewHop(this.#lastHop, (this.#lastHop = hopOf(record))));
+        this.#went(id, record, this.#isNewHop(record));
         this.#done(id, record);
         break;
       case 'DEFER':
       case 'FAIL':
-        if (isNewHop(this.#lastHop, (this.#lastHop = hopOf(record)))) this.#exception('out', record);
+        if (this.#isNewHop(record)) this.#exception('out', record);
         if (record.event === 'FAIL') this.#done(id, record);
         break;
       case 'EXPIRE':
@@ -123,6 +123,12 @@ export class TlsTally {
       case 'REJECT':
         break;
     }
+  }
+
+  #isNewHop(record: EventRecord): boolean {
+    const isNew = !isSameHop(this.#before, record);
+    this.#before = record;
+    return isNew;
   }
 
   /** One record for each recipient; the message came once. */
@@ -251,10 +257,3 @@ function wordOf(flags: number): keyof MessageCounts {
   if (flags & UNKNOWN) return 'unknown';
   return flags & NETWORK ? 'encrypted' : 'local';
 }
-
-/** Recipients of one transaction are settled together: their records stand side by side. */
-function hopOf({ time, event, connector, 'spool-id': id, 'remote-mta': mta }: EventRecord): string {
-  return `${time} ${event} ${id} ${connector} ${mta?.address ?? ''} ${mta?.port ?? ''}`;
-}
-
-const isNewHop = (before: string, now: string): boolean => before !== now;

@@ -15,30 +15,6 @@ export const IN_WORDS: Record<TlsResult, string> = {
   'timed-out': 'nothing went: the handshake timed out',
 };
 
-/** `local`: no network was crossed (Maildir, a unix socket). `unknown`: the record does not say (R19). */
-export type Protection = 'encrypted' | 'in-clear' | 'unknown' | 'local' | 'nothing-went';
-
-/** How a message went, by the record of its RECEIVE or SEND. */
-export function protectionOf({ event, tls, 'remote-mta': mta }: EventRecord): Protection {
-  switch (tls?.result) {
-    case undefined:
-      return 'unknown';
-    case 'encrypted':
-    case 'verified':
-      return 'encrypted';
-    case 'not-tried':
-      return event !== 'RECEIVE' && mta?.address === undefined ? 'local' : 'in-clear';
-    case 'not-offered':
-    case 'refused':
-    case 'plain-after-failure':
-    case 'not-used':
-      return 'in-clear';
-    case 'handshake-failed':
-    case 'timed-out':
-      return 'nothing-went';
-  }
-}
-
 /** `STARTTLS intermediate`: the words that a log has; here for people. */
 const OFFERS: Readonly<Record<string, string>> = {
   modern: 'TLS 1.3 (modern)',

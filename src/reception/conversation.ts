@@ -1,6 +1,6 @@
 /**
  * One connection as a conversation: who the client is, what we wait for, how errors and idle commands add up, and the
- * deadlines that end it. What is said in it, and the message, are session.ts.
+ * deadlines that end it. What is said in it is session.ts, the message mail-transaction.ts.
  */
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
@@ -76,7 +76,7 @@ export abstract class Conversation extends LeanConnection implements SessionFact
     // a balancer's health check is answered at once, whatever else came from its address
     const isOutsider = visitor.isBound && !isUnnamed(this.from);
     if (isOutsider) house.blockLists.ask(this.client.address);
-    this.greetingDelay = isOutsider ? visitor.greetingDelay() : 0;
+    this.greetingDelay = isOutsider ? visitor.greetingDelay(this) : 0;
     if (this.greetingDelay === 0) this.greet();
   }
 

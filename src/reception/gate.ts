@@ -175,9 +175,16 @@ export class Gate {
 
   /** A limit is met: counted, told once a minute, and answered where it is enforced. */
   bite(limit: Limit, record: ClientRecord, count: number, teller: Teller): SmtpReply | undefined {
-    this.count(limit);
     record.turn(this.minute);
     if (limit.enforced) record.marks += MARKS.bite;
+    this.note(limit, record, count, teller);
+    return limit.enforced ? limit.answer : undefined;
+  }
+
+  /** Counts that a limit is met, and tells it once a minute. */
+  note(limit: Limit, record: ClientRecord, count: number, teller: Teller): void {
+    this.count(limit);
+    record.turn(this.minute);
     if ((record.told & limit.bit) !== 0 || this.told >= TOLD_PER_MINUTE) {
       record.untold += 1;
     } else {
@@ -187,11 +194,10 @@ export class Gate {
       record.untold = 0;
       teller.tell({ limit, reason: `limits.${limit.name}: ${told(limit, count)}${more}` });
     }
-    return limit.enforced ? limit.answer : undefined;
   }
 
-  /** Counts a bite, for the metrics. */
-  count(limit: Limit): void {
+  /** For the metrics. */
+  private count(limit: Limit): void {
     let bitten = this.bitten.get(limit.name);
     if (bitten === undefined) this.bitten.set(limit.name, (bitten = { enforced: 0, monitored: 0 }));
     if (limit.enforced) bitten.enforced += 1;
@@ -201,6 +207,7 @@ export class Gate {
 
 function told({ name, most }: Limit, count: number): string {
   if (name === 'session' || name === 'transaction') return `${Math.round(count / 1000)} s, ${Math.round(most / 1000)} s allowed`;
+  if (name === 'greeting-delay') return `a bad record: ${Math.round(count / 1000)} s`;
   if (name === 'octets-per-second') return `${Math.round(count)} octets a second, at least ${most} expected`;
   return name === 'early-talkers' ? 'it spoke before our greeting' : `${count}, ${most} allowed`;
 }

@@ -5,12 +5,12 @@ import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/logger.ts';
 import type { MessageSettings } from './accept.ts';
 import type { BlockLists } from './block-lists.ts';
+import type { Conversation } from './conversation.ts';
 import type { Bite, Gate } from './gate.ts';
 import { OwnDomains } from './own-domains.ts';
 import { NetworkSet, Peers } from './peers.ts';
 import type { EventSink, ReceptionSettings, RecipientAdmission, Spooling } from './ports.ts';
 import type { SessionFacts } from './records.ts';
-import type { Session } from './session.ts';
 
 /** The settings as the sessions use them. */
 export interface ReadySettings extends MessageSettings {
@@ -108,5 +108,5 @@ export interface House {
   tell(bite: Bite, session: SessionFacts): void;
   /** A PROXY header came from where none is expected. */
   strayHeader(address: string): void;
-  left(session: Session): void;
+  left(session: Conversation): void;
 }

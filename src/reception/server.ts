@@ -10,6 +10,7 @@ import type { Clock } from '../platform/clock.ts';
 import { ulid } from '../platform/ids.ts';
 import type { Log } from '../platform/logger.ts';
 import { BlockLists, behindBlockLists, type ListCounts } from './block-lists.ts';
+import type { Conversation } from './conversation.ts';
 import { clientOf, type Entrance, isUnnamed } from './entrance.ts';
 import { type Bite, type Bitten, Gate } from './gate.ts';
 import { DEADLINES, type Deadlines, type House, makeReady } from './house.ts';
@@ -87,7 +88,7 @@ class Listeners implements Reception, ConnectionOpener {
   private settings: ReceptionSettings;
   private readonly house: House;
   private readonly sockets: OpenedSockets | undefined;
-  private readonly sessions = new Set<Session>();
+  private readonly sessions = new Set<Conversation>();
   private readonly servers: LeanServer[] = [];
   private readonly idPrefix: string;
   private readonly protocolLog: ProtocolLogging | undefined;
@@ -249,12 +250,14 @@ class Listeners implements Reception, ConnectionOpener {
     return gate.enter(from.address, client.peer, { tell }, isUnnamed(from));
   }
 
-  /** A limit that refuses leaves a record; one that is monitored refused nothing, so it leaves a line in the log. */
+  /** A limit that refuses leaves a record; one that is monitored, or lets its client wait, refused nothing: a line in the log. */
   private tell({ limit, reason }: Bite, session: SessionFacts): void {
     const { house } = this;
     const { sessionId, client } = session;
-    if (limit.enforced) house.record(rejectRecord(session, house.clock.now(), { reply: limit.answer, reason }));
-    else house.log.warn({ sessionId, client, limit: limit.name, reason }, 'limit met, monitored');
+    const waits = limit.name === 'greeting-delay';
+    if (limit.enforced && !waits) house.record(rejectRecord(session, house.clock.now(), { reply: limit.answer, reason }));
+    else
+      house.log.warn({ sessionId, client, limit: limit.name, reason }, `limit met, ${limit.enforced ? 'it waits' : 'monitored'}`);
   }
 
   leave(address: string): void {

@@ -36,10 +36,10 @@ export class Visitor {
   }
 
   /** Milliseconds that its greeting waits: none, but for clients with a bad record. */
-  greetingDelay(): number {
+  greetingDelay(teller: Teller): number {
     const { greetingDelay } = this.gate.limits;
     if (!this.isBound || greetingDelay.most === 0 || !this.gate.isBad(this.client)) return 0;
-    this.gate.count(greetingDelay);
+    this.gate.note(greetingDelay, this.client, greetingDelay.most, teller);
     return greetingDelay.enforced ? greetingDelay.most : 0;
   }
 

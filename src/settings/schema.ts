@@ -200,10 +200,20 @@ export const settingsSchema = z.strictObject({
           'Earlier sources win over later ones; what was imported by `directory import` wins over all of them',
           'without one, every recipient is unknown',
         ),
+        retired: says(
+          z.array(z.string()).default([]),
+          'Names of sources that were taken out of `sources` and whose recipients are meant to go',
+          'C6: a source that is missing by mistake must not make its people unknown',
+        ),
         'grace-period': says(
           duration().prefault('24h'),
           'How long after a mailbox changed sides its server may answer 5.1.1, 5.1.10 or 5.4.1: the mail is put off, and the sender hears nothing',
           "C4: the cloud's own directory learns of it in hours",
+        ),
+        'both-warn-after': says(
+          duration().prefault('14d'),
+          'Mail of a wave that goes to both sides for longer is told in `status`; it does not end by itself',
+          'a pilot is over by then; after it two mailboxes drift apart',
         ),
         hold: says(hold, 'Mail that is kept while mailboxes are moved (`wave hold`)'),
       })

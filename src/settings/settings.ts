@@ -148,8 +148,12 @@ export interface DirectoryPart {
   readonly live: readonly LivePart[];
   /** The names of all sources, files and live ones, the strongest first. */
   readonly precedence: readonly string[];
+  /** Sources that are gone, and whose recipients are meant to go. */
+  readonly retired: readonly string[];
   /** C9. Milliseconds, but for `volume` (octets of one wave). */
   readonly hold: { readonly warnAfter: number; readonly deliverAfter: number; readonly volume: number };
+  /** How long a wave may send mail to both sides before it is told. Milliseconds. */
+  readonly bothWarnAfter: number;
   /** R5, C4. Milliseconds. */
   readonly gracePeriod: number;
   /** Where versions are kept; absolute path. */

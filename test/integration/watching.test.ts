@@ -146,11 +146,14 @@ describe('a certificate that ends', () => {
     const metrics = await (await fetch(`${relay?.adminUrl}/metrics`)).text();
     expect(metrics).toMatch(/bridgehead_certificate_expiry_seconds\{use="listener",name="listener"\} -\d+/);
     expect(metrics).toContain('bridgehead_alerts_total{way="mail",result="sent"} 1');
-    const { records } = await operations.trace({ recipient: 'oncall@example.com' });
-    expect(records.map(({ event, sender }) => [event, sender])).toEqual([
-      ['RECEIVE', ''],
-      ['SEND', ''],
-    ]);
+    // the mail is in its mailbox a moment before the record of that is durable
+    await vi.waitFor(async () => {
+      const { records } = await operations.trace({ recipient: 'oncall@example.com' });
+      expect(records.map(({ event, sender }) => [event, sender])).toEqual([
+        ['RECEIVE', ''],
+        ['SEND', ''],
+      ]);
+    }, PATIENCE);
 
     await stop();
     await start(settings);

@@ -69,6 +69,8 @@ export interface WaveDeps {
   readonly log: Log;
   /** Asked each time: it may be changed while waves are held. */
   readonly hold: () => HoldSettings;
+  /** How long mail may go to both sides before it is told. Milliseconds. */
+  readonly bothWarnAfter: () => number;
   /** Whether an address stands in one of our domains; absent: all do. */
   readonly isOurs?: (address: Mailbox) => boolean;
   /**

@@ -9,6 +9,7 @@ import { HeldVolume } from './held-volume.ts';
 import { holdFindings, type WaveFinding } from './hold-caps.ts';
 import { addressesOf, recordsOf } from './mailbox-records.ts';
 import { ownerOf } from './owner.ts';
+import { pilotFindings } from './pilots.ts';
 import type { AttemptUnderWay, WaveDeps } from './ports.ts';
 import { resetScript } from './powershell.ts';
 import { type Change, isInCloud, type Member, move, sourceOf, type Wave } from './wave.ts';
@@ -262,6 +263,7 @@ export class Waves implements AsyncDisposable {
     }));
     for (const wave of this.#book.all()) {
       findings.push(...holdFindings(wave, this.#volume.of(wave.name), this.#deps.hold(), now));
+      findings.push(...pilotFindings(wave, this.#deps.bothWarnAfter(), now));
       for (const { problem, remedy } of wave.alarms) findings.push({ severity: 'error', problem, remedy });
     }
     return [...findings, ...this.#clock.findings()];

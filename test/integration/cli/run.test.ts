@@ -124,3 +124,30 @@ describe('bridgehead run', () => {
     expect(await once(check, 'exit')).toEqual([78, null]);
   });
 });
+
+it('check says what the guards would refuse, beside a relay that goes on (C6)', { timeout: 30_000 }, async () => {
+  writeFileSync(join(folder, 'recipients.csv'), 'address,route\nanna@example.com,cloud\nben@example.com,cloud\n');
+  await start('json');
+  writeFileSync(join(folder, 'bridgehead.yaml'), settings('json').replace(/^directory: .*/m, 'directory: {}'));
+  const check = spawn(process.execPath, words('check'), { stdio: ['ignore', 'pipe', 'inherit'] });
+  let said = '';
+  check.stdout.setEncoding('utf8').on('data', (text: string) => {
+    said += text;
+  });
+  expect(await once(check, 'close')).toEqual([78, null]);
+  expect(said).toContain('plain: the settings do not name the source plain any more: nobody would know 2 of 2 with route cloud');
+  writeFileSync(join(folder, 'bridgehead.yaml'), settings('json').replace(/^directory: .*/m, 'directory: { retired: [plain] }'));
+  expect(await once(spawn(process.execPath, words('check'), { stdio: 'ignore' }), 'exit')).toEqual([0, null]);
+});
+
+it('commands end quietly where nobody reads on (`| head`)', { timeout: 30_000 }, async () => {
+  writeFileSync(join(folder, 'bridgehead.yaml'), settings('json'));
+  const command = spawn(process.execPath, words('explain', 'anna@example.com', '--json'), { stdio: ['ignore', 'pipe', 'pipe'] });
+  command.stdout.destroy();
+  let said = '';
+  command.stderr.setEncoding('utf8').on('data', (text: string) => {
+    said += text;
+  });
+  expect(await once(command, 'close')).toEqual([0, null]);
+  expect(said).toBe('');
+});

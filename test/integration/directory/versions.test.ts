@@ -230,6 +230,44 @@ describe('guards', () => {
     });
   });
 
+  it('C6 a source that the settings do not name any more takes nobody with it, unless it is called retired', async () => {
+    await company.write('plain', crowd(400, 'on-premises'));
+    await company.write('site', ['zoe@example.com,cloud', 'yan@example.com,cloud', 'xia@example.com,on-premises']);
+    const directory = await company.open('plain', 'site');
+    const without = company.settings('plain');
+    const refused = await directory.reload('SIGHUP', without);
+    expect(refused.ok).toBe(false);
+    expect(refused.findings).toMatchObject([
+      {
+        file: 'site',
+        problem: 'the settings do not name the source site any more: nobody would know 2 of 2 with route cloud (100 %)',
+        remedy: 'If they are meant to go: write retired: [site] under directory in the settings',
+      },
+    ]);
+    expect(directory.active()).toMatchObject({ version: 1, recipients: 403 });
+    // the same at a start, and where another source shrank on purpose at the same time
+    const opened = await openDirectory(without, { clock });
+    expect(opened.ok && opened.directory.active()).toMatchObject({ version: 1, recipients: 403 });
+    await company.write('plain', crowd(395, 'on-premises'));
+    expect((await directory.reload('anna', without, { yesShrink: 'plain' })).ok).toBe(false);
+    expect(await directory.reload('SIGHUP', { ...without, retired: ['site'] })).toMatchObject({ ok: true });
+    expect(directory.active()).toMatchObject({ version: 2, recipients: 395 });
+    expect(await directory.reload('SIGHUP', without)).toMatchObject({ ok: true, changed: false });
+  });
+
+  it('C6 a source under a new name, or whose people others know as well, may go; not where they would be on-premises again', async () => {
+    await company.write('plain', crowd(40, 'cloud'));
+    await company.write('people', crowd(40, 'cloud'));
+    await company.write('old', crowd(40, 'on-premises'));
+    const directory = await company.open('plain', 'old');
+    const refused = await directory.reload('SIGHUP', company.settings('old'));
+    expect(problems(refused.findings)).toEqual([
+      'error: the settings do not name the source plain any more: 40 of 40 with route cloud (100 %) would be on-premises again',
+    ]);
+    expect(await directory.reload('SIGHUP', company.settings('people', 'old'))).toMatchObject({ ok: true });
+    expect(directory.active().recipients).toBe(40);
+  });
+
   it('at a start leave the last version active, and say so', async () => {
     await company.write('plain', crowd(40));
     await company.open('plain');

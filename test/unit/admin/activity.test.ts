@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Activity, recallLastHour } from '../../../src/admin/activity.ts';
+import { TlsTally } from '../../../src/evidence/tls-tally.ts';
 import type { EventRecord } from '../../../src/mail/event.ts';
 
 const NOW = Date.parse('2026-11-22T12:00:00Z');
@@ -25,10 +26,38 @@ describe('activity', () => {
       deferred: 1,
       failed: 1,
       refused: 1,
-      'tls-in': { encrypted: 1, all: 2 },
+      'tls-in': { encrypted: 1, all: 1 },
       'tls-out': { encrypted: 0, all: 1 },
     });
     expect(activity.lastHour(NOW + 60 * 60_000).sent).toBe(0);
+  });
+
+  it('counts the protection of hops as the report does: a message once, not what crossed no network', () => {
+    const activity = new Activity();
+    const tally = new TlsTally();
+    const to = (address: string): Partial<EventRecord> => ({ 'remote-mta': { name: 'next', address, port: 25 } });
+    const records = [
+      event('RECEIVE', { 'spool-id': 'A', connector: 'cloud', tls: { result: 'encrypted' } }),
+      event('RECEIVE', { 'spool-id': 'A', connector: 'on-premises', tls: { result: 'encrypted' } }),
+      event('RECEIVE', { 'spool-id': 'B', tls: { result: 'not-used' } }),
+      event('REJECT', { tls: { result: 'not-used' } }),
+      event('SEND', { 'spool-id': 'A', ...to('192.0.2.1'), tls: { result: 'verified' } }),
+      event('SEND', { 'spool-id': 'A', ...to('192.0.2.1'), tls: { result: 'verified' } }),
+      event('SEND', { 'spool-id': 'A', ...to('192.0.2.2'), tls: { result: 'not-offered' } }),
+      event('SEND', { 'spool-id': 'B', ...to('192.0.2.2') }),
+      event('SEND', { 'spool-id': 'B', connector: 'mailbox', tls: { result: 'not-tried' } }),
+    ];
+    for (const record of records) {
+      activity.note(record, NOW);
+      tally.note(record);
+    }
+    const { in: inward, out } = tally.report();
+    const hour = activity.lastHour(NOW);
+    expect(hour).toMatchObject({ received: 3, sent: 5 });
+    expect(hour['tls-in']).toEqual({ encrypted: 1, all: 2 });
+    expect(hour['tls-out']).toEqual({ encrypted: 1, all: 3 });
+    expect(hour['tls-in']).toEqual({ encrypted: inward.encrypted, all: inward.hops - inward.local });
+    expect(hour['tls-out']).toEqual({ encrypted: out.encrypted, all: out.hops - out.local });
   });
 
   it('knows the last success and the last failure of each connector, and nothing where there was none (R19)', () => {

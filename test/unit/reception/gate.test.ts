@@ -223,34 +223,35 @@ describe('records', () => {
 
 describe('a bad record', () => {
   it('is made by errors and unknown recipients, delays the greeting, and fades', () => {
-    const { gate, teller, enter } = gateWith({});
+    const { gate, teller, enter, reasons } = gateWith({});
     enter(CLIENT);
     const visitor = new Visitor(gate, CLIENT);
-    expect(visitor.greetingDelay()).toBe(0);
+    expect(visitor.greetingDelay(teller)).toBe(0);
     unknown(visitor, 15);
     for (let i = 0; i < 15; i++) visitor.error(teller);
-    expect(new Visitor(gate, CLIENT).greetingDelay()).toBe(5_000);
-    expect(new Visitor(gate, SAME_NETWORK).greetingDelay()).toBe(0);
+    expect(new Visitor(gate, CLIENT).greetingDelay(teller)).toBe(5_000);
+    expect(new Visitor(gate, SAME_NETWORK).greetingDelay(teller)).toBe(0);
+    expect(reasons()).toContain('limits.greeting-delay: a bad record: 5 s');
     gate.tick(10 * 60_000);
-    expect(new Visitor(gate, CLIENT).greetingDelay()).toBe(0);
+    expect(new Visitor(gate, CLIENT).greetingDelay(teller)).toBe(0);
   });
 
   it('is mended by messages that are taken', () => {
-    const { gate, enter } = gateWith({});
+    const { gate, teller, enter } = gateWith({});
     enter(CLIENT);
     const visitor = new Visitor(gate, CLIENT);
     unknown(visitor, 22);
     visitor.good();
-    expect(new Visitor(gate, CLIENT).greetingDelay()).toBe(0);
+    expect(new Visitor(gate, CLIENT).greetingDelay(teller)).toBe(0);
   });
 
   it('is nothing to a listed peer', () => {
-    const { gate } = gateWith({});
+    const { gate, teller } = gateWith({});
     const visitor = new Visitor(gate, CLIENT);
     unknown(visitor, 100);
     const peer = new Visitor(gate, CLIENT);
     peer.peer = 'on-premises';
-    expect(peer.greetingDelay()).toBe(0);
+    expect(peer.greetingDelay(teller)).toBe(0);
   });
 });
 

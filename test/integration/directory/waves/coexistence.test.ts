@@ -142,6 +142,7 @@ async function start(): Promise<void> {
       unsafe: async () => ({ unsafe: [], unchecked: 0 }),
       recheck: () => scheduler.recheckHeld(),
       grace: window,
+      bothWarnAfter: () => 14 * DAY,
       hold: () => ({ warnAfter: 7_200_000, deliverAfter: 259_200_000, volume: 2 ** 30 }),
       ...parts,
     }),

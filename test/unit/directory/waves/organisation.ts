@@ -144,6 +144,7 @@ export class Organisation implements Disposable {
       },
       grace: this.grace,
       hold: () => HOLD,
+      bothWarnAfter: () => 14 * DAY,
       clock,
       log: silentLog,
       ...more,

@@ -27,6 +27,21 @@ const states = (): string[] => waves.show('pilot').mailboxes.map(({ state }) => 
 const scheduleOf = () => waves.show('pilot').schedule?.state;
 const switches = (): number => here.directory.changes.filter(({ reason }) => reason.startsWith('scheduled')).length;
 
+it('mail that goes to both sides for too long is told, and goes on', async () => {
+  await waves.create('pilot', listOf(...ALL), BY);
+  await waves.both('pilot', { ...BY, only: ALL.slice(0, 2) });
+  here.clock.time = START + 14 * DAY - 1;
+  expect(waves.findings()).toEqual([]);
+  here.clock.time = START + 14 * DAY;
+  await waves.tick();
+  expect(waves.findings()).toMatchObject([
+    { severity: 'warning', problem: expect.stringContaining('sends the mail of 2 mailboxes to both sides') as string },
+  ]);
+  expect(states()).toEqual(['both', 'both', 'on-premises']);
+  await waves.rollback('pilot', BY);
+  expect(waves.findings()).toEqual([]);
+});
+
 describe('a scheduled switch', () => {
   beforeEach(() => waves.create('pilot', listOf(...ALL), { ...BY, at: START + HOUR }));
 
