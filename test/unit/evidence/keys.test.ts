@@ -14,8 +14,7 @@ it('what is remembered of the records of a segment holds their ids, not the tran
   gc();
   const before = process.memoryUsage().heapUsed;
   // read as it comes from another thread: in one piece
-  for (let n = 0; n < 400; n++)
-    for (const line of Buffer.from(transaction(n)).toString().split('\n')) keysOf(line, seen, []);
+  for (let n = 0; n < 400; n++) for (const line of Buffer.from(transaction(n)).toString().split('\n')) keysOf(line, seen, []);
   gc();
   expect(seen.size).toBe(8000);
   expect((process.memoryUsage().heapUsed - before) / seen.size).toBeLessThan(200);
