@@ -14,8 +14,6 @@ export interface Alive {
   readonly thread: number;
   /** What its heap holds. */
   readonly used: number;
-  /** What its heap takes of the machine's memory, garbage that is to come included. */
-  readonly resident: number;
 }
 
 const FILE = 'BRIDGEHEAD_HEAP_PROBE';
@@ -37,8 +35,7 @@ if (file !== undefined) {
   const collect = runInNewContext('gc') as () => void;
   const tell = () => {
     collect();
-    const { used_heap_size: used, total_physical_size: resident } = getHeapStatistics();
-    appendFileSync(file, `${JSON.stringify({ thread: threadId, used, resident } satisfies Alive)}\n`);
+    appendFileSync(file, `${JSON.stringify({ thread: threadId, used: getHeapStatistics().used_heap_size } satisfies Alive)}\n`);
   };
   const threads = new BroadcastChannel('heap-probe');
   threads.onmessage = tell;

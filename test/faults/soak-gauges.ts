@@ -1,8 +1,8 @@
 /**
  * What a soak measures of the relay, and when that is growth. Memory as the machine sees it (RssAnon) settles for a quarter
- * of an hour: heaps grow to what V8 finds fit, the store of evidence fills its cache, a burst leaves holes in the allocator's
- * heap. So it is told, and judged by its parts: what lives in the heaps once their garbage is collected, and what is
- * neither V8's nor garbage. What leaks is in one of the two.
+ * of an hour: heaps grow to what V8 finds fit, the store of evidence fills its cache, and each burst that is higher than
+ * those before leaves holes in the allocator's heap. So it is told, and judged by its parts: what lives in the heaps once
+ * their garbage is collected, and what lies beside them, of which a leak is what grows all the time, not by steps.
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -11,22 +11,30 @@ import { type Alive, readAlive } from './heap-probe.ts';
 import { type Sample, type Trend, trend } from './trend.ts';
 
 const MIB = 2 ** 20;
+const CHUNK = 2 ** 18;
 /** Milliseconds from the question to the last answer. */
 const ANSWER = 1_500;
 /** Samples below which nothing is judged. */
 const FEWEST = 20;
 
-/** `most`: growth an hour that is none; what is `undefined` is told alone. */
-const GAUGES = {
-  own: { text: 'own memory, MiB', most: undefined },
-  // V8 compiles what becomes hot: 1 MiB in the first hour. 100 octets a message at 20/s are 7
-  live: { text: 'alive on the heap, MiB', most: () => 2 },
-  native: { text: 'beside the heap, MiB', most: (mean: number) => mean / 10 },
+interface Rule {
+  readonly text: string;
+  /** Growth an hour that is none; where it is not there, the figure is told alone. */
+  readonly most?: (mean: number) => number;
+  /** Steps do not count. */
+  readonly isSteady?: boolean;
+}
+
+type Gauge = 'own' | 'live' | 'native' | 'pss' | 'descriptors';
+const GAUGES: Readonly<Record<Gauge, Rule>> = {
+  own: { text: 'own memory, MiB' },
+  // V8 compiles what becomes hot: 2 MiB an hour in the first half hour. 100 octets a message, at 20/s, are 11
+  live: { text: 'alive on the heap, MiB', most: () => 4 },
+  native: { text: 'beside the heap, MiB', most: (mean) => mean / 10, isSteady: true },
   // the map of the spool follows the queue
-  pss: { text: 'PSS, MiB', most: undefined },
-  descriptors: { text: 'descriptors', most: (mean: number) => mean / 10 },
-} as const;
-type Gauge = keyof typeof GAUGES;
+  pss: { text: 'PSS, MiB' },
+  descriptors: { text: 'descriptors', most: (mean) => mean / 10 },
+};
 
 export interface GaugeRow {
   readonly text: string;
@@ -84,6 +92,7 @@ export class SoakGauges {
       const pss = Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1]) / 1024;
       const descriptors = readdirSync(`/proc/${pid}/fd`).length;
       this.#note('own', this.#relay.memory().own);
+      this.#note('native', besideHeap(pid));
       this.#note('pss', pss);
       this.#note('descriptors', descriptors);
     } catch {
@@ -106,7 +115,6 @@ export class SoakGauges {
     const threads = readAlive(this.#probeFile);
     // thread 0 is stopped, or was killed meanwhile
     if (life !== this.life || !this.#isWarm || !threads.some(({ thread }) => thread === 0)) return;
-    this.#note('native', this.#relay.memory().own - sum(threads.map(({ resident }) => resident)) / MIB);
     this.#alive.push({ at: (performance.now() - this.#began) / 3_600_000, life, threads });
   }
 
@@ -131,10 +139,11 @@ export class SoakGauges {
   rows(): GaugeRow[] {
     const samples = { ...this.#samples, live: this.#live() };
     return (Object.keys(GAUGES) as Gauge[]).map((gauge) => {
-      const { text, most } = GAUGES[gauge];
+      const { text, most, isSteady = false } = GAUGES[gauge];
       const found = trend(samples[gauge]);
-      const { slope, error, mean, samples: count } = found;
-      const broken = most !== undefined && count >= FEWEST && slope - 2 * error > most(mean);
+      const { slope, error, steady, mean, samples: count } = found;
+      const growth = isSteady ? steady : slope - 2 * error;
+      const broken = most !== undefined && count >= FEWEST && growth > most(mean);
       return { text, trend: found, broken };
     });
   }
@@ -144,6 +153,19 @@ export class SoakGauges {
     const p99 = [...this.#p99s].sort((a, b) => a - b)[Math.floor(this.#p99s.length / 2)] ?? 0;
     return { p99: 1000 * p99, most: 1000 * this.#mostLag };
   }
+}
+
+/** V8 takes its heaps in chunks of 256 KiB that begin at a multiple of that; what does not is somebody else's. MiB. */
+function besideHeap(pid: number): number {
+  let isHeap = false;
+  let sum = 0;
+  for (const line of readFileSync(`/proc/${pid}/smaps`, 'latin1').split('\n')) {
+    const [, from, to, name] = /^([0-9a-f]+)-([0-9a-f]+) \S+ \S+ \S+ \d+ *(.*)$/.exec(line) ?? [];
+    if (from !== undefined && to !== undefined)
+      isHeap = name === '' && Number.parseInt(from, 16) % CHUNK === 0 && Number.parseInt(to, 16) % CHUNK === 0;
+    else if (!isHeap && line.startsWith('Anonymous:')) sum += Number(/\d+/.exec(line)?.[0]);
+  }
+  return sum / 1024;
 }
 
 const sum = (values: readonly number[]): number => values.reduce((all, value) => all + value, 0);

@@ -273,12 +273,16 @@ async function faults(end: number): Promise<void> {
 const began = performance.now();
 let sampling = true;
 async function sampleAll(): Promise<void> {
+  let told = 0;
   for (let count = 0; sampling; count++) {
     const next = performance.now() + SAMPLE_EVERY;
     await gauges.sample();
     if (count % (ALIVE_EVERY / SAMPLE_EVERY) === 0) await gauges.sampleAlive();
     const seconds = Math.round((performance.now() - began) / 1000);
-    if (seconds % 300 < SAMPLE_EVERY / 1000) say(`${seconds} s: ${tokens} sent, ${gauges.now}`);
+    if (seconds >= told + 300) {
+      told = seconds;
+      say(`${seconds} s: ${tokens} sent, ${gauges.now}`);
+    }
     await delay(Math.max(0, next - performance.now()));
   }
 }
@@ -349,12 +353,13 @@ say(
 const rows = gauges.rows();
 say(
   table(
-    ['', 'samples', 'least', 'mean', 'most', 'slope an hour', 'its error', 'percent an hour'],
-    rows.map(({ text, trend: { samples, least, mean, most, slope, error } }) => [
+    ['', 'samples', 'least', 'mean', 'most', 'slope an hour', 'its error', 'percent an hour', 'steadily an hour'],
+    rows.map(({ text, trend: { samples, least, mean, most, slope, error, steady } }) => [
       text,
       samples,
       ...[least, mean, most, slope, error].map((value) => value.toFixed(1)),
       `${((100 * slope) / mean).toFixed(1)}%`,
+      steady.toFixed(1),
     ]),
   ),
 );
@@ -368,6 +373,7 @@ if (found.refusedButDelivered.length > 0) broken.push(`refused but delivered: ${
 if (found.duplicates.length > disruptions * 20) broken.push(`${found.duplicates.length} duplicates behind ${disruptions} faults`);
 if (status !== 0) broken.push(`the relay ended with ${status}`);
 if (/uncaught error/.test(relay.log())) broken.push('an uncaught error stands in the log');
-for (const { text, trend, broken: grows } of rows) if (grows) broken.push(`${text}: grows by ${trend.slope.toFixed(1)} an hour`);
+for (const { text, trend, broken: grows } of rows)
+  if (grows) broken.push(`${text}: grows by ${trend.slope.toFixed(1)} an hour, steadily by ${trend.steady.toFixed(1)}`);
 process.exitCode = verdict('soak', broken);
 await Promise.all([onPremises.down(), cloud.down()]);
