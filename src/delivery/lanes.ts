@@ -281,7 +281,8 @@ export class Lanes {
     return this.#lanes.values();
   }
 
+  /** Also those that are down: where no mail waits, nobody needs to know, and the dead domains of a year are many. */
   #forgetIdle(): void {
-    for (const [key, lane] of this.#lanes) if (lane.idle && lane.down === undefined) this.#lanes.delete(key);
+    for (const [key, lane] of this.#lanes) if (lane.idle) this.#lanes.delete(key);
   }
 }

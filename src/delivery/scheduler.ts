@@ -286,7 +286,8 @@ class QueueRunner implements Scheduler {
       return ATTEND_EVERY_MS;
     }
     if (lane.parked.size === 0) {
-      if (lane.down === undefined) dispatch.attended.delete(lane);
+      // the next mail for it has it attended again
+      if (lane.down === undefined || lane.idle) dispatch.attended.delete(lane);
       return LONGEST_SLEEP_MS;
     }
     // Half open: one message shows whether the hop is back.

@@ -50,7 +50,8 @@ export function keysOf(line: string, seen: Set<string>, into: number[]): void {
   if (line.includes(RELATED_ID)) into.push(hashKey('id', stringAfter(line, RELATED_ID) ?? ''));
   if (id !== undefined) {
     if (seen.has(id)) return;
-    seen.add(id);
+    // a copy: what is kept must not hold on to the transaction that it was cut from (8 MiB a segment)
+    seen.add(Buffer.from(id).toString());
   }
   const messageId = stringAfter(line, MESSAGE_ID);
   if (messageId !== undefined) into.push(hashKey('message-id', messageId));

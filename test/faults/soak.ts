@@ -1,14 +1,14 @@
 /**
  * A soak: RATE messages a second of 1 to 500 KB for MINUTES, and a fault every minute (reliability.md 4.7). The ledger
- * must be clean, and neither memory nor descriptors may grow.
+ * must be clean, and neither memory nor descriptors may grow (soak-gauges.ts tells what of memory that is).
  *
- *   node test/faults/soak.ts [MINUTES=30] [--fault-every 60] [--rate 20] [--kill-every 840] [--seed N]
+ *   node test/faults/soak.ts [MINUTES=30] [--fault-every 60] [--rate 20] [--kill-every 1320] [--seed N]
  *
  * As root the data lies on a file system of its own, which is one of the faults: it is full for a while. Elsewhere that
  * fault is left out, and said. A kill hides what had grown before it: `--kill-every` (seconds) leaves long lives between.
  */
 import { spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync, rmSync, statfsSync, truncateSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, statfsSync, truncateSync, writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { seeded, someSize, testMessage } from '../e2e/support/messages.ts';
@@ -17,15 +17,16 @@ import { SmtpClient } from '../e2e/support/smtp-client.ts';
 import { SmtpSink } from '../e2e/support/smtp-sink.ts';
 import { until, Workspace } from '../e2e/support/workspace.ts';
 import { DnsServer } from '../support/dns-server.ts';
+import { probing } from './heap-probe.ts';
 import { Ledger } from './ledger.ts';
 import { say, some, table, verdict } from './report.ts';
-import { type Sample, trend } from './trend.ts';
+import { SoakGauges } from './soak-gauges.ts';
 
 const { values: given, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     'fault-every': { type: 'string', default: '60' },
-    'kill-every': { type: 'string', default: '840' },
+    'kill-every': { type: 'string', default: '1320' },
     rate: { type: 'string', default: '20' },
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
   },
@@ -39,8 +40,9 @@ const chance = seeded(Number(given.seed));
 /** Milliseconds a fault lasts. */
 const FAULT = Math.min(15_000, faultEvery / 3);
 const SAMPLE_EVERY = 5_000;
-/** A process that has just begun fills its heap, its caches and its map of the spool: seconds that tell nothing. */
-const WARM_UP = Math.min(180_000, (minutes * 60_000) / 5);
+const ALIVE_EVERY = 20_000;
+/** What a process that has just begun fills, compiles and makes room for tells nothing: its sixth fault is over then. */
+const WARM_UP = Math.min(420_000, (minutes * 60_000) / 4);
 /** Messages on their way at most; what comes beyond waits with its sender. */
 const AT_ONCE = 60;
 const MESSAGES_PER_SESSION = 20;
@@ -66,8 +68,10 @@ onPremises.answer = refuseNobody;
 
 const dataDirectory = workspace.folder('data');
 const ownDisk = process.getuid?.() === 0 && mount(dataDirectory);
+const probeFile = workspace.path('alive');
 const relay = await Relay.prepare(workspace, {
   dataDirectory,
+  environment: probing(probeFile),
   settings: twoSides({
     onPremises: smartHost(onPremises.port),
     cloud: `{ smart-hosts: ["mail.cloud.example:${cloud.port}"] }`,
@@ -89,6 +93,7 @@ function mount(folder: string): boolean {
 }
 
 const adminPort = Number(/admin: .*port: (\d+)/.exec(readFileSync(relay.config, 'utf8'))?.[1]);
+const gauges = new SoakGauges(relay, { adminPort, probeFile, warmUp: WARM_UP });
 
 // ---- the senders
 
@@ -153,16 +158,14 @@ async function sendAtRate(): Promise<void> {
 
 // ---- the faults
 
-let life = 0;
-let lifeBegan = 0;
 let imports = 0;
 
 async function kill(): Promise<void> {
-  lifeBegan = Number.POSITIVE_INFINITY; // what has not begun is not sampled
+  gauges.lifeBegan = Number.POSITIVE_INFINITY; // what has not begun is not sampled
   await relay.kill();
-  life += 1;
+  gauges.life += 1;
   await relay.start();
-  lifeBegan = performance.now();
+  gauges.lifeBegan = performance.now();
 }
 
 async function hopDown(sink: SmtpSink): Promise<void> {
@@ -232,13 +235,10 @@ async function dnsFails(fail: 'servfail' | 'silent'): Promise<void> {
   dns.records.set('mail.cloud.example', { a: ['127.0.0.1'] });
 }
 
-/** The sample behind it tells how long we stopped it, not what it does. */
-let wasStopped = false;
-
 async function stopped(): Promise<void> {
   relay.signal('SIGSTOP');
   await delay(FAULT / 2);
-  wasStopped = true;
+  gauges.disturbed();
   relay.signal('SIGCONT');
 }
 
@@ -260,7 +260,7 @@ async function faults(end: number): Promise<void> {
     const next = performance.now() + faultEvery;
     if (next + FAULT > end) return;
     if (count > 0) await delay(next - performance.now());
-    const killDue = count === 0 || performance.now() - lifeBegan >= killEvery;
+    const killDue = count === 0 || performance.now() - gauges.lifeBegan >= killEvery;
     const [name, fault] = (killDue ? undefined : FAULTS[turn++ % FAULTS.length]) ?? (['kill -9', kill] as const);
     happened.set(name, (happened.get(name) ?? 0) + 1);
     await fault();
@@ -271,44 +271,17 @@ async function faults(end: number): Promise<void> {
 // ---- the samples
 
 const began = performance.now();
-const samples = { own: [] as Sample[], pss: [] as Sample[], descriptors: [] as Sample[] };
-let mostLag = 0;
-const p99s: number[] = [];
-
-async function sample(): Promise<void> {
-  const { pid } = relay;
-  if (performance.now() - lifeBegan < WARM_UP) return;
-  const metrics = await fetch(`http://127.0.0.1:${adminPort}/metrics`, { signal: AbortSignal.timeout(4_000) }).then(
-    (answer) => answer.text(),
-    () => '',
-  );
-  try {
-    const at = (performance.now() - began) / 3_600_000;
-    const pss = Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1]) / 1024;
-    samples.own.push({ at, life, value: relay.memory().own });
-    samples.pss.push({ at, life, value: pss });
-    samples.descriptors.push({ at, life, value: readdirSync(`/proc/${pid}/fd`).length });
-  } catch {
-    return; // it was killed this moment
-  }
-  if (wasStopped) {
-    wasStopped = metrics === '';
-    return;
-  }
-  const lag = (name: string) => Number(new RegExp(`^nodejs_eventloop_lag_${name}_seconds (\\S+)`, 'm').exec(metrics)?.[1] ?? 0);
-  p99s.push(lag('p99'));
-  mostLag = Math.max(mostLag, lag('max'));
-}
-
 let sampling = true;
 async function sampleAll(): Promise<void> {
-  while (sampling) {
+  let told = 0;
+  for (let count = 0; sampling; count++) {
     const next = performance.now() + SAMPLE_EVERY;
-    await sample();
+    await gauges.sample();
+    if (count % (ALIVE_EVERY / SAMPLE_EVERY) === 0) await gauges.sampleAlive();
     const seconds = Math.round((performance.now() - began) / 1000);
-    if (seconds % 300 < SAMPLE_EVERY / 1000) {
-      const own = samples.own.at(-1)?.value.toFixed(0) ?? '-';
-      say(`${seconds} s: ${tokens} sent, ${own} MiB, ${samples.descriptors.at(-1)?.value ?? '-'} descriptors`);
+    if (seconds >= told + 300) {
+      told = seconds;
+      say(`${seconds} s: ${tokens} sent, ${gauges.now}`);
     }
     await delay(Math.max(0, next - performance.now()));
   }
@@ -318,7 +291,7 @@ say(
   `soak: ${minutes} minutes, ${rate} messages/s, a fault every ${faultEvery / 1000} s, seed ${given.seed}${ownDisk ? '' : '; no disk of its own: it is never full'}`,
 );
 await relay.start();
-lifeBegan = performance.now();
+gauges.lifeBegan = performance.now();
 const broken: string[] = [];
 const end = began + minutes * 60_000;
 const sampled = sampleAll();
@@ -377,20 +350,21 @@ say(
     ],
   ),
 );
-const trends = (['own', 'pss', 'descriptors'] as const).map((name) => [name, trend(samples[name])] as const);
+const rows = gauges.rows();
 say(
   table(
-    ['', 'samples', 'least', 'mean', 'most', 'slope an hour', 'its error', 'percent an hour'],
-    trends.map(([name, { samples: count, least, mean, most, slope, error }]) => [
-      { own: 'own memory, MiB', pss: 'PSS, MiB', descriptors: 'descriptors' }[name],
-      count,
+    ['', 'samples', 'least', 'mean', 'most', 'slope an hour', 'its error', 'percent an hour', 'steadily an hour'],
+    rows.map(({ text, trend: { samples, least, mean, most, slope, error, steady } }) => [
+      text,
+      samples,
       ...[least, mean, most, slope, error].map((value) => value.toFixed(1)),
       `${((100 * slope) / mean).toFixed(1)}%`,
+      steady.toFixed(1),
     ]),
   ),
 );
-const typicalP99 = [...p99s].sort((a, b) => a - b)[Math.floor(p99s.length / 2)] ?? 0;
-say(`event loop: p99 ${(1000 * typicalP99).toFixed(0)} ms (median of the samples), most ${(1000 * mostLag).toFixed(0)} ms`);
+const lag = gauges.lag();
+say(`event loop: p99 ${lag.p99.toFixed(0)} ms (median of the samples), most ${lag.most.toFixed(0)} ms`);
 
 if (found.acked === 0) broken.push('nothing was accepted at all');
 if (found.lost.length > 0) broken.push(`lost: ${some(found.lost)}`);
@@ -399,9 +373,7 @@ if (found.refusedButDelivered.length > 0) broken.push(`refused but delivered: ${
 if (found.duplicates.length > disruptions * 20) broken.push(`${found.duplicates.length} duplicates behind ${disruptions} faults`);
 if (status !== 0) broken.push(`the relay ended with ${status}`);
 if (/uncaught error/.test(relay.log())) broken.push('an uncaught error stands in the log');
-for (const [name, { slope, error, mean, samples: count }] of trends) {
-  // less than a tenth an hour is told from none in no half hour; PSS holds the map of the spool, which follows the queue
-  if (name !== 'pss' && count > 20 && slope - 2 * error > mean / 10) broken.push(`${name} grows by ${slope.toFixed(1)} an hour`);
-}
+for (const { text, trend, broken: grows } of rows)
+  if (grows) broken.push(`${text}: grows by ${trend.slope.toFixed(1)} an hour, steadily by ${trend.steady.toFixed(1)}`);
 process.exitCode = verdict('soak', broken);
 await Promise.all([onPremises.down(), cloud.down()]);

@@ -21,6 +21,8 @@ export interface RelayOptions {
   readonly name?: string;
   /** What is run in place of the relay's own entry, with arguments behind `run --config FILE`. */
   readonly run?: { readonly main: string; readonly args: readonly string[] };
+  /** More of its environment. */
+  readonly environment?: Record<string, string>;
 }
 
 export class Relay {
@@ -31,6 +33,7 @@ export class Relay {
   readonly #name: string;
   readonly #adminPort: number;
   readonly #run: RelayOptions['run'];
+  readonly #environment: Record<string, string>;
   #child: ChildProcess | undefined;
 
   constructor(workspace: Workspace, options: RelayOptions) {
@@ -39,6 +42,7 @@ export class Relay {
     this.port = options.port;
     this.#adminPort = options.adminPort;
     this.#run = options.run;
+    this.#environment = options.environment ?? {};
     this.dataDirectory = options.dataDirectory ?? workspace.folder(this.#name, 'data');
     this.config = workspace.path(this.#name, 'bridgehead.yaml');
     workspace.folder(this.#name);
@@ -74,7 +78,7 @@ ${options.settings}`,
   async start(wrap: readonly string[] = []): Promise<number> {
     const began = performance.now();
     const line = [...wrap, this.command.file, ...this.command.args];
-    const child = this.#workspace.start(this.#name, line[0] ?? '', line.slice(1));
+    const child = this.#workspace.start(this.#name, line[0] ?? '', line.slice(1), this.#environment);
     this.#child = child;
     const ready = async () => {
       if (!isRunning(child)) throw new Error(`the relay ended with ${child.exitCode}:\n${this.log().slice(-3000)}`);

@@ -116,4 +116,14 @@ describe('lanes', () => {
     for (let i = 0; i < 12_000; i++) lanes.of(legBy(mx, box(`x@d${i}.example`)));
     expect([...lanes.all()].length).toBeLessThanOrEqual(5000);
   });
+
+  it('that are down are forgotten as well, but those for which mail waits', () => {
+    const lanes = new Lanes();
+    const mx = connector('internet', 'internet', { nextHop: { kind: 'mx' } });
+    const waits = lanes.of(legBy(mx, box('x@waits.example')));
+    waits.park('01J00000000000000000000000' as SpoolId);
+    for (let i = 0; i < 12_000; i++) seen(lanes.of(legBy(mx, box(`x@dead${i}.example`))), refusedConnection, 0, 1);
+    expect([...lanes.all()].length).toBeLessThanOrEqual(5000);
+    expect(lanes.of(legBy(mx, box('x@waits.example')))).toBe(waits);
+  });
 });
