@@ -8,7 +8,7 @@ import { directory } from './directory.ts';
 import { http } from './http.ts';
 import { replies } from './replies.ts';
 import { runFile } from './run-file.ts';
-import { settings } from './settings.ts';
+import { settings, settingsKeys } from './settings.ts';
 import { spoolRecords } from './spool-records.ts';
 import { spoolStarts } from './spool-starts.ts';
 
@@ -19,6 +19,7 @@ export const TARGETS: readonly Target[] = [
   bodies,
   replies,
   settings,
+  settingsKeys,
   directory,
   http,
   runFile,
