@@ -1,0 +1,23 @@
+/**
+ * Answers of a directory server that lie about their lengths. ldapts 8 reads lists with `while (offset < end)` and takes
+ * what is cut off for nothing, without going on: one such answer would hold the relay until its heap is full. Each of its
+ * answers is whole before it is read, so what is missing within one never comes: it is an error of that answer.
+ */
+import { BerReader, InvalidAsn1Error } from 'ldapts';
+
+const { readLength, readString } = BerReader.prototype;
+
+/** Once for the process; the client reads by the same class. */
+export function guardBer(): void {
+  BerReader.prototype.readLength = function (startOffset) {
+    const offset = readLength.call(this, startOffset);
+    // four octets of length are added up as a signed number: reading would go backwards
+    if (offset !== null && this.length < 0) throw new InvalidAsn1Error('a length below zero');
+    return offset;
+  };
+  BerReader.prototype.readString = function (this: BerReader, ...how: [number?, boolean?]) {
+    const value = (readString as (...how: [number?, boolean?]) => string | Buffer | null).apply(this, how);
+    if (value === null) throw new InvalidAsn1Error('cut off in the middle');
+    return value;
+  } as typeof readString;
+}
