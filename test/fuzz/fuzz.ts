@@ -42,13 +42,13 @@ export interface Result {
 }
 
 /** Milliseconds for one input, what is waited for included. */
-const DEADLINE = 20_000;
+const DEADLINE = 60_000;
 /** So many failures tell enough. */
 const ENOUGH = 20;
 /** Work on this thread between two turns of the event loop, milliseconds. */
 const TURN = 5;
 /** Milliseconds by the clock behind which an input is put through again, how many of them, and how often. */
-const SUSPECT = 500;
+const SUSPECT = 800;
 const SUSPECTS = 20;
 const TIMES = 3;
 

@@ -3,8 +3,8 @@
  *
  *   node test/fuzz/run.ts [--long] [--seed N] [--count N] [--keep] [TARGET...]
  *
- * `--long` puts 1,000,000 command lines, 100,000 dialogues and 100,000 bodies through it; without it all targets take less
- * than a minute. `--keep` writes inputs that broke something into the corpus. Bars: nothing is broken, no input holds the
+ * `--long` puts 1,000,000 command lines, 100,000 dialogues and 100,000 bodies through it; without it all targets take a few
+ * minutes (README.md). `--keep` writes inputs that broke something into the corpus. Bars: nothing is broken, no input holds the
  * event loop for over 1 s (p99 at most 200 ms) of this thread's processor time, memory comes back within 20 %.
  */
 import { parseArgs } from 'node:util';

@@ -5,7 +5,9 @@
  */
 import { BerReader, InvalidAsn1Error } from 'ldapts';
 
-const { readLength, readString } = BerReader.prototype;
+type Text = string | Buffer | null;
+const readLength = Reflect.get(BerReader.prototype, 'readLength') as (this: BerReader, startOffset?: number) => number | null;
+const readString = Reflect.get(BerReader.prototype, 'readString') as (this: BerReader, ...how: [number?, boolean?]) => Text;
 
 /** Once for the process; the client reads by the same class. */
 export function guardBer(): void {
@@ -16,8 +18,8 @@ export function guardBer(): void {
     return offset;
   };
   BerReader.prototype.readString = function (this: BerReader, ...how: [number?, boolean?]) {
-    const value = (readString as (...how: [number?, boolean?]) => string | Buffer | null).apply(this, how);
+    const value = readString.apply(this, how);
     if (value === null) throw new InvalidAsn1Error('cut off in the middle');
     return value;
-  } as typeof readString;
+  } as typeof BerReader.prototype.readString;
 }

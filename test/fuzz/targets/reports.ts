@@ -35,7 +35,7 @@ const deep = (levels: number): string =>
 export const reports: Target = {
   name: 'reports',
   inputs: 'notification',
-  long: 20_000,
+  long: 5_000,
   short: 300,
   open: async () => ({
     corpus: [

@@ -65,7 +65,7 @@ function put(root: unknown, [key, ...rest]: Path, value: unknown): unknown {
   if (key === undefined) return value;
   if (typeof root !== 'object' || root === null) return root;
   const copy = (Array.isArray(root) ? [...(root as unknown[])] : { ...root }) as Record<string, unknown>;
-  const inner = put(copy[key], rest, value);
+  const inner = put(Object.hasOwn(copy, key) ? copy[key] : undefined, rest, value);
   if (inner === undefined) delete copy[key];
   else Object.defineProperty(copy, key, { value: inner, enumerable: true, configurable: true, writable: true });
   return copy;
@@ -76,7 +76,7 @@ function putAnywhere(root: unknown, [key, ...rest]: Path, value: unknown): unkno
   if (key === undefined) return value;
   const isList = key === '0';
   const there: unknown = typeof root === 'object' && root !== null && Array.isArray(root) === isList ? root : isList ? [] : {};
-  const inner = (there as Record<string, unknown>)[key];
+  const inner = Object.hasOwn(there as object, key) ? (there as Record<string, unknown>)[key] : undefined;
   return put(there, [key], putAnywhere(inner, rest, value));
 }
 
@@ -124,11 +124,14 @@ const WORDS = [
   'rules: ',
 ];
 
+/** Every so many inputs are one of the bombs, until all were. */
+const EVERY = 10;
+
 export const settings: Target = {
   name: 'settings',
   inputs: 'file',
   long: 10_000,
-  short: 400,
+  short: 450,
   async open() {
     const shipped = readFileSync(new URL('../../../config/bridgehead.yaml', import.meta.url), 'utf8');
     const files = [Buffer.from(shipped), ...corpusOf('settings')];
@@ -138,10 +141,12 @@ export const settings: Target = {
     const mutator = new Mutator(files, WORDS, 270_000);
     const wild = new Mutator(bombs, WORDS, 270_000);
     return {
-      corpus: [...files, ...bombs],
+      corpus: files,
       words: WORDS,
       most: 270_000,
-      make(chance) {
+      make(chance, number) {
+        // half a second each: all of them in the short form, a few in a test run
+        if (number % EVERY === 0 && number < EVERY * bombs.length) return strided(bombs, number / EVERY);
         const way = chance();
         if (way < 0.4) return mutator.next(chance);
         if (way < 0.405)
