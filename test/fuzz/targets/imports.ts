@@ -7,11 +7,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Company, crowd, HEADER, routes } from '../../integration/directory/company.ts';
 import { Mutator } from '../mutate.ts';
-import { must, strided, type Target } from '../target.ts';
+import { must, type Target } from '../target.ts';
 
 const ROWS = 1_000_000;
-/** So many inputs for one of a million rows. */
-const BETWEEN = 250;
+/** Of the long form; the last of them have a million rows each, for every later one would be compared with those. */
+const LONG = 1_000;
 const KNOWN = crowd(40);
 const text = (lines: readonly string[]): string => `${HEADER}${lines.map((line) => `${line}\n`).join('')}`;
 const GOOD = text(KNOWN);
@@ -98,7 +98,7 @@ const MILLIONS: readonly ((rows: readonly string[]) => string)[] = [
 export const imports: Target = {
   name: 'imports',
   inputs: 'file',
-  long: 1_000,
+  long: LONG,
   short: 40,
   async open() {
     const folder = mkdtempSync(join(tmpdir(), 'bridgehead-fuzz-'));
@@ -114,8 +114,8 @@ export const imports: Target = {
       corpus,
       words: WORDS,
       make(chance, number) {
-        if (number % BETWEEN !== BETWEEN - 1) return mutator.next(chance);
-        return Buffer.from(strided(MILLIONS, Math.floor(number / BETWEEN))(crowd(ROWS)));
+        const million = MILLIONS[number - LONG + MILLIONS.length];
+        return million === undefined ? mutator.next(chance) : Buffer.from(million(crowd(ROWS)));
       },
       async run(input) {
         writeFileSync(file, input);
