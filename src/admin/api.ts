@@ -16,6 +16,9 @@ import { ROUTES } from './routes.ts';
 import { UPLOAD_LIMIT, type Uploads } from './uploads.ts';
 
 const BODY_LIMIT = 2 ** 20;
+/** Of what is wrong with a request, told in its answer; and characters of each: it names what was sent. */
+const MOST_ISSUES = 20;
+const LONGEST_ISSUE = 300;
 /** Milliseconds. */
 const LONGEST_UPLOAD = 900_000;
 const STATUS: Record<Refusal, number> = { 'not-found': 404, invalid: 400, forbidden: 403, unavailable: 503 };
@@ -149,15 +152,20 @@ function addRoute(app: FastifyInstance, route: ApiRoute, { operations, log, uplo
   });
 }
 
-/** Files come as they are and go to the disk as they come. */
+/** Files come as they are and go to the disk as they come; as JSON such a one would be read whole into memory first. */
 function addUploads(app: FastifyInstance, { uploads }: ApiParts): void {
-  app.addContentTypeParser('application/octet-stream', (_, payload, done) => done(null, payload));
-  app.post('/api/v1/uploads', { bodyLimit: UPLOAD_LIMIT }, async (request) => {
-    const { name } = parse(uploadQuery, request.query) as z.output<typeof uploadQuery>;
-    if (!(request.body instanceof Readable)) throw new OperationError('invalid', 'send the file as application/octet-stream');
-    return await uploads.receive(name, request.body);
+  void app.register(async (own) => {
+    own.removeAllContentTypeParsers();
+    own.addContentTypeParser('application/octet-stream', (_, payload, done) => done(null, payload));
+    own.addContentTypeParser('*', (_request, _payload, done) => done(new OperationError('invalid', ONLY_OCTETS)));
+    own.post('/api/v1/uploads', { bodyLimit: UPLOAD_LIMIT }, async (request) => {
+      const { name } = parse(uploadQuery, request.query) as z.output<typeof uploadQuery>;
+      if (!(request.body instanceof Readable)) throw new OperationError('invalid', ONLY_OCTETS);
+      return await uploads.receive(name, request.body);
+    });
   });
 }
+const ONLY_OCTETS = 'send the file as application/octet-stream';
 
 /** Lists are left out: an import may name thousands of recipients. */
 function brief(answer: unknown): unknown {
@@ -169,7 +177,11 @@ function parse(schema: z.ZodType | undefined, value: unknown): unknown {
   if (schema === undefined) return undefined;
   const parsed = schema.safeParse(value ?? {});
   if (parsed.success) return parsed.data;
-  const issues = parsed.error.issues.map(({ path, message }) => (path.length === 0 ? message : `${path.join('.')}: ${message}`));
+  const all = parsed.error.issues;
+  const issues = all
+    .slice(0, MOST_ISSUES)
+    .map(({ path, message }) => (path.length === 0 ? message : `${path.join('.')}: ${message}`).slice(0, LONGEST_ISSUE));
+  if (all.length > MOST_ISSUES) issues.push(`and ${all.length - MOST_ISSUES} more`);
   throw new OperationError('invalid', issues.join('; '));
 }
 

@@ -2,7 +2,7 @@
 import { basename, dirname, extname, isAbsolute, join, resolve } from 'node:path';
 import { type Domain, mailbox } from '../mail/address.ts';
 import type { Connector, NextHop, TlsDestination, TlsMode, TlsPolicy } from '../mail/route.ts';
-import { connectorFor, sideOf } from './address-spaces.ts';
+import { type ChooseConnector, chooseConnector, sideOf } from './address-spaces.ts';
 import { type AuthenticationPart, compileAuthentication } from './authentication.ts';
 import { compileLimit, compileLimits } from './compile-limits.ts';
 import type { SettingsDocument } from './document.ts';
@@ -51,6 +51,7 @@ export function compileSettings(raw: SettingsFile, document: SettingsDocument, f
     ...ownCertificate,
     ...given('renewalHook', raw.tls['renewal-hook'], (hook) => [path(hook[0] ?? ''), ...hook.slice(1)]),
   };
+  const ways = { connectors, choose: chooseConnector(connectors) };
   const settings: Settings = {
     file: resolve(document.file),
     hostname: raw.hostname,
@@ -68,7 +69,7 @@ export function compileSettings(raw: SettingsFile, document: SettingsDocument, f
       ...compileReception(raw, fileNetworks, connectors, authentication, relayNames, path),
     },
     routing: {
-      domains: raw.domains.map((domain, index) => compileDomain(domain, connectors, sourceOf(document, ['domains', index]))),
+      domains: raw.domains.map((domain, index) => compileDomain(domain, ways, sourceOf(document, ['domains', index]))),
       connectors,
       routingDomains,
       rules: raw.rules.map((rule, index) => compileRule(rule, sourceOf(document, ['rules', index]))),
@@ -235,9 +236,13 @@ function compileNextHop(raw: ConnectorFile['next-hop'], path: (name: string) => 
   return { kind: 'mx' };
 }
 
-function compileDomain(raw: SettingsFile['domains'][number], connectors: readonly Connector[], source: string): DomainPart {
+function compileDomain(
+  raw: SettingsFile['domains'][number],
+  { connectors, choose }: { connectors: readonly Connector[]; choose: ChooseConnector<Connector> },
+  source: string,
+): DomainPart {
   const unknownRecipients = raw['unknown-recipients'] ?? (raw.type === 'authoritative' ? 'reject' : 'on-premises');
-  const own = connectorFor(connectors, raw.name.name, 'external');
+  const own = choose(raw.name.name, 'external');
   const written = raw['verify-recipients'];
   const asked = typeof written === 'object' ? (connectors.find((connector) => connector.name === written.at) ?? own) : own;
   const speaks = asked !== undefined && (asked.nextHop.kind === 'smart-hosts' || asked.nextHop.kind === 'lmtp');

@@ -1,5 +1,5 @@
 /** Checks on connectors: one next hop, TLS that can work, an identity that the other side takes. */
-import { isWithin } from '../mail/address.ts';
+import { meetsAny } from './address-spaces.ts';
 import type { Findings } from './mistakes.ts';
 import { isOurListener } from './own-sockets.ts';
 import type { SettingsFile } from './schema.ts';
@@ -87,9 +87,12 @@ function checkDestinations(connector: ConnectorFile, index: number, findings: Fi
   const byMx = connector['next-hop'].mx !== undefined;
   const at = (place: number, ...inner: string[]) => ['connectors', index, 'tls', 'destinations', place, ...inner];
   if (byMx && mode === 'verified' && names === undefined) noteNamesByDns(['connectors', index, 'tls', 'mode'], findings);
+  const meets = meetsAny(connector['address-spaces'].map(({ pattern }) => pattern));
+  const firsts = new Map<string, number>();
   destinations.forEach((one, place) => {
-    const first = destinations.findIndex((other) => other.domain === one.domain);
-    if (first < place)
+    const first = firsts.get(one.domain);
+    if (first === undefined) firsts.set(one.domain, place);
+    else
       findings.mistake(
         at(place, 'domain'),
         `${one.domain} stands here twice (destinations[${first}])`,
@@ -108,21 +111,13 @@ function checkDestinations(connector: ConnectorFile, index: number, findings: Fi
         `names are looked at in mode verified alone, and this is ${one.mode}`,
         'Write mode: verified, or remove them',
       );
-    if (!connector['address-spaces'].some(({ pattern }) => meets(pattern, one.domain)))
+    if (!meets(one.domain))
       findings.note(
         at(place, 'domain'),
         `no mail for ${one.domain} goes by the connector ${connector.name}: it is in none of its address spaces`,
         'Write it at the connector that its mail takes, or add the address space',
       );
   });
-}
-
-/** Whether a domain can fit both. */
-function meets(space: string, pattern: string): boolean {
-  if (space === '*' || space === pattern) return true;
-  const under = (wild: string, other: string): boolean =>
-    wild.startsWith('*.') && isWithin(other.replace(/^\*\./, ''), wild.slice(2));
-  return under(space, pattern) || under(pattern, space);
 }
 
 /** RFC 8461 §1, RFC 7672 §1.3: the name of an exchanger is only as good as the DNS that told it. */

@@ -1,14 +1,14 @@
 /** What no single setting can tell: whether the settings fit together. Pure; each check names the rule it keeps. */
 import { isWithin } from '../mail/address.ts';
-import { asConnector, connectorFor } from './address-spaces.ts';
+import { asConnector, chooseConnector } from './address-spaces.ts';
 import { checkAuthentication } from './authentication.ts';
 import { isLoopback, sourceName } from './compile.ts';
 import { checkConnectors } from './connector-checks.ts';
 import { checkLiveSource } from './directory-checks.ts';
-import type { SettingsDocument } from './document.ts';
+import { MAX_MISTAKES, type SettingsDocument } from './document.ts';
 import { checkDomains } from './domain-checks.ts';
 import { checkListeners } from './listener-checks.ts';
-import type { Findings, Mistake, Note } from './mistakes.ts';
+import { type Findings, known, type Mistake, type Note } from './mistakes.ts';
 import { checkProbes } from './probes.ts';
 import type { SettingsFile } from './schema.ts';
 
@@ -17,7 +17,9 @@ export function crossCheck(raw: SettingsFile, document: SettingsDocument): { mis
   const mistakes: Mistake[] = [];
   const notes: Note[] = [];
   const findings: Findings = {
-    mistake: (path, problem, remedy) => void mistakes.push(document.mistake(path, problem, remedy)),
+    mistake: (path, problem, remedy) => {
+      if (mistakes.length < MAX_MISTAKES) mistakes.push(document.mistake(path, problem, remedy));
+    },
     note: (path, problem, remedy) => void notes.push(document.mistake(path, problem, remedy)),
   };
   checkListeners(raw, findings);
@@ -57,14 +59,11 @@ function checkNames(raw: SettingsFile, findings: Findings): void {
 }
 
 function checkCloud(raw: SettingsFile, findings: Findings): void {
-  const connectors = raw.connectors.map(asConnector);
+  const choose = chooseConnector(raw.connectors.map(asConnector));
   raw.cloud['routing-domains'].forEach((domain, index) => {
     for (const origin of ['external', 'internal'] as const) {
-      if (connectorFor(connectors, domain, origin) !== undefined) continue;
-      const whose =
-        connectorFor(connectors, domain, origin === 'external' ? 'internal' : 'external') === undefined
-          ? ''
-          : ` for ${origin} mail`;
+      if (choose(domain, origin) !== undefined) continue;
+      const whose = choose(domain, origin === 'external' ? 'internal' : 'external') === undefined ? '' : ` for ${origin} mail`;
       findings.mistake(
         ['cloud', 'routing-domains', index],
         `no connector${whose} has ${domain} among its address spaces`,
@@ -146,7 +145,7 @@ function checkRules(raw: SettingsFile, findings: Findings): void {
     for (const key of ['connector', 'copy-to'] as const) {
       const name = rule.then[key];
       if (name !== undefined && !names.includes(name))
-        findings.mistake([...at, key], `there is no connector "${name}"`, `Known: ${names.join(', ')}`);
+        findings.mistake([...at, key], `there is no connector "${name}"`, known(names));
     }
     const domain = rule.when.recipient?.split('@')[1]?.replace(/^\*\.?/, '') ?? '';
     const ours =
@@ -210,7 +209,7 @@ function checkPostmaster(raw: SettingsFile, findings: Findings): void {
   const domain = raw.postmaster?.domain;
   if (domain === undefined) return;
   const ours = raw.domains.some(({ name }) => name.name === domain || (name.includeSubdomains && isWithin(domain, name.name)));
-  if (!ours && connectorFor(raw.connectors.map(asConnector), domain, 'internal') === undefined) {
+  if (!ours && chooseConnector(raw.connectors.map(asConnector))(domain, 'internal') === undefined) {
     findings.mistake(
       ['postmaster'],
       `no connector leads to ${domain}`,
@@ -221,9 +220,9 @@ function checkPostmaster(raw: SettingsFile, findings: Findings): void {
 
 /** An alert goes like other mail of our own: it needs a way out (C11). */
 function checkAlerts(raw: SettingsFile, findings: Findings): void {
-  const connectors = raw.connectors.map(asConnector);
+  const choose = chooseConnector(raw.connectors.map(asConnector));
   raw.alerts['mail-to'].forEach(({ domain, address }, index) => {
-    if (connectorFor(connectors, domain, 'internal') === undefined)
+    if (choose(domain, 'internal') === undefined)
       findings.note(
         ['alerts', 'mail-to', index],
         `no connector leads to ${domain}: ${address} will get no alert`,

@@ -1,11 +1,11 @@
 /** Checks on accepted domains: a way to their on-premises side, and somebody to ask about unknown recipients. */
-import { asConnector, connectorFor } from './address-spaces.ts';
-import type { Findings, SettingPath } from './mistakes.ts';
+import { asConnector, type ChooseConnector, chooseConnector } from './address-spaces.ts';
+import { type Findings, known, type SettingPath } from './mistakes.ts';
 import type { SettingsFile } from './schema.ts';
 
 export function checkDomains(raw: SettingsFile, findings: Findings): void {
   const firsts = new Map<string, number>();
-  const connectors = raw.connectors.map(asConnector);
+  const choose = chooseConnector(raw.connectors.map(asConnector));
   raw.domains.forEach((domain, index) => {
     const name = domain.name.name;
     const at = ['domains', index] as const;
@@ -21,7 +21,7 @@ export function checkDomains(raw: SettingsFile, findings: Findings): void {
       );
     }
     const unknown = domain['unknown-recipients'] ?? (domain.type === 'authoritative' ? 'reject' : 'on-premises');
-    const side = connectorFor(connectors, name, 'external') ?? connectorFor(connectors, name, 'internal');
+    const side = choose(name, 'external') ?? choose(name, 'internal');
     checkOnPremisesSide(raw, findings, at, { name, unknown, side, mx: domain.mx });
     if (unknown === 'cloud' && raw.cloud['routing-domains'].length === 0) {
       findings.mistake(
@@ -37,7 +37,7 @@ export function checkDomains(raw: SettingsFile, findings: Findings): void {
         'Name a file under directory.sources, or import one',
       );
     }
-    checkVerify(raw, findings, index, unknown);
+    checkVerify(raw, findings, index, { unknown, choose });
     const proof = domain.verification;
     if (proof !== undefined && proof.cname === undefined && proof.txt === undefined)
       findings.mistake([...at, 'verification'], 'nothing to look for', 'Write cname: { record, target } or txt: "MS=..."');
@@ -75,7 +75,12 @@ function checkOnPremisesSide(
   else findings.note([...at, 'name'], problem, remedy);
 }
 
-function checkVerify(raw: SettingsFile, findings: Findings, index: number, unknown: string): void {
+interface Asking {
+  readonly unknown: string;
+  readonly choose: ChooseConnector<ReturnType<typeof asConnector>>;
+}
+
+function checkVerify(raw: SettingsFile, findings: Findings, index: number, { unknown, choose }: Asking): void {
   const verify = raw.domains[index]?.['verify-recipients'];
   if (typeof verify !== 'object') return;
   const at = ['domains', index, 'verify-recipients'] as const;
@@ -84,10 +89,10 @@ function checkVerify(raw: SettingsFile, findings: Findings, index: number, unkno
     findings.mistake(
       [...at, 'at'],
       `there is no connector "${verify.at}"`,
-      `Known: ${raw.connectors.map((connector) => connector.name).join(', ')}`,
+      known(raw.connectors.map((connector) => connector.name)),
     );
   }
-  const asked = named ?? connectorFor(raw.connectors.map(asConnector), raw.domains[index]?.name.name ?? '', 'external');
+  const asked = named ?? choose(raw.domains[index]?.name.name ?? '', 'external');
   const hop = asked === undefined ? undefined : raw.connectors.find((connector) => connector.name === asked.name)?.['next-hop'];
   if (hop !== undefined && hop['smart-hosts'] === undefined && hop.lmtp === undefined) {
     findings.mistake(

@@ -1,6 +1,6 @@
 /** Turns what the schema finds into mistakes that people can mend, and mends a copy so that later checks can go on. */
 import type { z } from 'zod';
-import type { SettingsDocument } from './document.ts';
+import { MAX_MISTAKES, type SettingsDocument } from './document.ts';
 import { type Mistake, nearest, type SettingPath } from './mistakes.ts';
 import { jsonSchema, type SchemaNode } from './reference.ts';
 
@@ -9,10 +9,15 @@ const FITS: ReadonlySet<string | undefined> = new Set(['unrecognized_keys', 'cus
 
 type Issue = z.core.$ZodIssue;
 
-/** Every issue of the schema as a mistake with its place. */
+/** Every issue of the schema as a mistake with its place, up to as many as help. */
 export function describeIssues(issues: readonly Issue[], document: SettingsDocument): Mistake[] {
   const root = jsonSchema();
-  return issues.flatMap((issue) => describe(issue, pathOf(issue), document, root));
+  const mistakes: Mistake[] = [];
+  for (const issue of issues) {
+    if (mistakes.length >= MAX_MISTAKES) break;
+    mistakes.push(...describe(issue, pathOf(issue), document, root));
+  }
+  return mistakes.slice(0, MAX_MISTAKES);
 }
 
 function describe(issue: Issue, path: SettingPath, document: SettingsDocument, root: SchemaNode): Mistake[] {
@@ -20,7 +25,7 @@ function describe(issue: Issue, path: SettingPath, document: SettingsDocument, r
   switch (issue.code) {
     case 'unrecognized_keys': {
       const known = namesAt(root, path);
-      return issue.keys.map((name) => {
+      return issue.keys.slice(0, MAX_MISTAKES).map((name) => {
         const meant = nearest(name, known);
         const remedy = meant === undefined ? `Known here: ${known.join(', ') || 'nothing'}` : `Did you mean "${meant}"`;
         return document.mistake([...path, name], `there is no setting "${name}"`, remedy, 'key');
@@ -68,7 +73,13 @@ function describe(issue: Issue, path: SettingPath, document: SettingsDocument, r
         ),
       ];
     case 'too_big':
-      return [document.mistake(path, `${show(written)} is too large`, `At most ${issue.maximum}`)];
+      return [
+        document.mistake(
+          path,
+          issue.origin === 'array' ? 'the list is too long' : `${show(written)} is too large`,
+          `At most ${issue.maximum}`,
+        ),
+      ];
     case 'custom': {
       const remedy: unknown = issue.params?.['remedy'];
       return [document.mistake(path, issue.message, typeof remedy === 'string' ? remedy : 'See config/README.md')];

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { compileSettings } from './compile.ts';
 import { crossCheck } from './cross-checks.ts';
-import { readDocument, type SettingsDocument } from './document.ts';
+import { MAX_MISTAKES, readDocument, type SettingsDocument } from './document.ts';
 import { describeIssues, mend } from './issues.ts';
 import type { Mistake, Note } from './mistakes.ts';
 import { checkNamedFiles } from './named-files.ts';
@@ -54,7 +54,9 @@ export async function checkSettings(file: string, text: string): Promise<Loaded>
   const { document } = read;
   const parsed = settingsSchema.safeParse(document.value);
   const mistakes = parsed.success ? [] : describeIssues(parsed.error.issues, document);
-  const raw = parsed.success ? parsed.data : parseMended(document, parsed.error.issues);
+  // with that many of them the rest is better looked at when they are mended
+  const raw =
+    mistakes.length >= MAX_MISTAKES ? undefined : parsed.success ? parsed.data : parseMended(document, parsed.error.issues);
   if (raw === undefined) return { ok: false, mistakes: inOrder(mistakes) };
 
   const crossed = crossCheck(raw, document);

@@ -35,6 +35,11 @@ export function formatMistake(mistake: Mistake): string {
   return `${mistake.file}:${mistake.line}:${mistake.column}: ${path}${mistake.problem}. ${mistake.remedy}.`;
 }
 
+/** The names that could have been written, as many as one reads. */
+export const known = (names: readonly string[]): string =>
+  `Known: ${names.slice(0, MOST_NAMES).join(', ')}${names.length > MOST_NAMES ? ', ...' : ''}`;
+const MOST_NAMES = 20;
+
 /** The known word nearest to what was written, where one is near enough to be meant. */
 export function nearest(written: string, known: readonly string[]): string | undefined {
   let best: string | undefined;

@@ -3,7 +3,7 @@ import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { access, constants, readFile } from 'node:fs/promises';
 import { dirname, isAbsolute, resolve } from 'node:path';
 import type { PeerNetworks } from './compile.ts';
-import type { SettingsDocument } from './document.ts';
+import { MAX_MISTAKES, type SettingsDocument } from './document.ts';
 import type { Mistake, Note, SettingPath } from './mistakes.ts';
 import type { SettingsFile } from './schema.ts';
 import { tooOpen } from './secrets.ts';
@@ -18,8 +18,9 @@ export async function checkNamedFiles(
   const notes: Note[] = [];
   const base = dirname(resolve(document.file));
   const absolute = (name: string): string => (isAbsolute(name) ? name : resolve(base, name));
-  const add = (path: SettingPath, problem: string, remedy: string): void =>
-    void mistakes.push(document.mistake(path, problem, remedy));
+  const add = (path: SettingPath, problem: string, remedy: string): void => {
+    if (mistakes.length < MAX_MISTAKES) mistakes.push(document.mistake(path, problem, remedy));
+  };
 
   const readable = async (path: SettingPath, name: string | undefined): Promise<void> => {
     if (name === undefined) return;

@@ -66,7 +66,7 @@ export const domain = z.strictObject({
 export const cloud = z
   .strictObject({
     'routing-domains': says(
-      z.array(domainName()).default([]),
+      z.array(domainName()).max(100).default([]),
       'The domains of the tenant by which a migrated mailbox is reached; the first is the default: user@ that domain',
     ),
     tenant: says(

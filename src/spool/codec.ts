@@ -90,7 +90,9 @@ function encodeRecipient(recipient: SpooledRecipient): RecipientRow {
 /** Reads a record; throws where it is none of ours. */
 export function decode(id: SpoolId, record: string): Stored {
   const [receivedAt, sender, flags, size, wireSize, origin, messageId, envid, recipients, more] = JSON.parse(record) as Row;
-  if (![receivedAt, flags, size, wireSize].every(isCount) || !isText(messageId) || !isText(envid) || !isObject(origin))
+  if (![receivedAt, flags, size, wireSize].every(isCount) || !isText(messageId) || !isText(envid))
+    throw new Error('not the record of a message');
+  if (!isObject(origin) || !isCount(origin.ownHops) || (more !== undefined && !isMore(more)))
     throw new Error('not the record of a message');
   if (!Array.isArray(recipients) || recipients.length === 0) throw new Error('a message without recipients');
   const message: SpooledMessage = {
@@ -105,20 +107,39 @@ export function decode(id: SpoolId, record: string): Stored {
     ...(messageId !== null && { messageId }),
     size,
     wireSize,
-    ...more,
+    ...(more?.bodySha256 !== undefined && { bodySha256: more.bodySha256 }),
+    ...(more?.removedFields !== undefined && { removedFields: more.removedFields }),
+    ...(more?.authentication !== undefined && { authentication: more.authentication }),
     recipients: recipients.map(decodeRecipient),
   };
   return { message, bodyInFile: (flags & BODY_IN_FILE) !== 0 };
 }
 
 const STATES: ReadonlySet<string> = new Set<RecipientState>(['queued', 'deferred', 'held', 'relayed', 'failed', 'expired']);
-const isCount = (value: unknown): boolean => Number.isSafeInteger(value);
+const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
 const isText = (value: unknown): boolean => value === null || typeof value === 'string';
-const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null && !Array.isArray(value);
+const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null && !Array.isArray(value);
+const isAbsentOr = (is: (value: unknown) => boolean, value: unknown): boolean => value === undefined || is(value);
+/** By name, never as a whole: what a fault of the disk put there must not stand in for what was checked above. */
+const isMore = (more: More): boolean =>
+  isObject(more) &&
+  isAbsentOr((value) => typeof value === 'string', more.bodySha256) &&
+  isAbsentOr(Array.isArray, more.removedFields) &&
+  isAbsentOr(isObject, more.authentication);
+const isRest = (rest: Rest): boolean =>
+  isObject(rest) &&
+  isAbsentOr(Array.isArray, rest.notify) &&
+  isAbsentOr(isObject, rest.lastReply) &&
+  !Object.hasOwn(rest, '__proto__');
 
 /** A recipient in a state that nobody knows would wait for ever, and nobody would be told: such a record is set aside. */
 function decodeRecipient([address, state, attempts, nextAttemptAt, rest]: RecipientRow, index: number): SpooledRecipient {
-  if (!STATES.has(state) || !isCount(attempts) || !Number.isFinite(nextAttemptAt) || (rest !== undefined && !isObject(rest)))
+  if (
+    !STATES.has(state) ||
+    !isCount(attempts) ||
+    !Number.isFinite(nextAttemptAt) ||
+    !isAbsentOr((value) => isRest(value as Rest), rest)
+  )
     throw new Error('not the record of a recipient');
   return { ...rest, index, address: readMailbox(address), state, attempts, nextAttemptAt };
 }

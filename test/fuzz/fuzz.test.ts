@@ -9,12 +9,15 @@ describe('what strangers send', () => {
   it.each(TARGETS.map((target) => [target.name, target] as const))(
     '%s: no input breaks a promise, or holds the event loop for a second',
     async (_, target) => {
-      const { failures, slowest } = await fuzz(target, Math.min(MADE, Math.ceil(target.short / 5)), 5);
+      const { failures, slowest, lagMost, again } = await fuzz(target, Math.min(MADE, Math.ceil(target.short / 5)), 5);
       expect(failures.map(({ input, error }) => `${JSON.stringify(input.toString('latin1').slice(0, 500))}: ${error}`)).toEqual(
         [],
       );
       expect(slowest).toBeLessThan(1_000);
+      expect(target.blocks === true ? 0 : lagMost).toBeLessThan(1_000);
+      expect(again.filter(({ held }) => held > 1_000)).toEqual([]);
     },
-    60_000,
+    // of a machine that is shared by many: it is the thread's time that is judged
+    180_000,
   );
 });

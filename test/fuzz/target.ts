@@ -21,8 +21,8 @@ export interface Running extends AsyncDisposable {
   readonly atOnce?: number;
   /** Most octets of an input. */
   readonly most?: number;
-  /** Makes an input where mutations of octets would not reach far enough. */
-  make?(chance: () => number): Buffer | undefined;
+  /** Makes an input where mutations of octets would not reach far enough; `number` counts the made ones from 0. */
+  make?(chance: () => number, number: number): Buffer | undefined;
   /** Throws, or rejects, where a promise is broken. `chance` is the input's own: the same input takes the same way again. */
   run(input: Buffer, chance: () => number): void | Promise<void>;
   /** What must hold when all is over; throws where it does not. */
@@ -44,3 +44,14 @@ export function pick<T>(chance: () => number, from: readonly T[]): T {
   if (picked === undefined) throw new RangeError('nothing to pick from');
   return picked;
 }
+
+/** One of a list that is to be gone through, in an order that a few of them come from all over it. */
+export function strided<T>(list: readonly T[], number: number): T {
+  let stride = Math.max(1, Math.round(list.length * 0.618));
+  while (divisor(stride, list.length) > 1) stride += 1;
+  const one = list[(number * stride) % list.length];
+  if (one === undefined) throw new RangeError('nothing to go through');
+  return one;
+}
+
+const divisor = (a: number, b: number): number => (b === 0 ? a : divisor(b, a % b));

@@ -2,6 +2,9 @@
 import { connect, isIP, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import { Client, type Entry } from 'ldapts';
+import { guardBer } from './ber-guard.ts';
+
+guardBer();
 
 export interface SessionOptions {
   readonly url: string;

@@ -208,7 +208,18 @@ describe('mistakes', () => {
     expect(await mistakesOf(`${MINIMAL}__proto__: { x: 1 }\n`)).toEqual(['4 __proto__: the name "__proto__" is not allowed']);
     const bomb = `a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\n`;
     expect(await mistakesOf(bomb)).toEqual([expect.stringContaining('alias')]);
-    expect(await mistakesOf(`#${'x'.repeat(1024 * 1024)}\n`)).toEqual(['1 : the file is larger than 1 MiB']);
+    expect(await mistakesOf(`#${'x'.repeat(256 * 1024)}\n`)).toEqual(['1 : the file is larger than 256 KiB']);
+  });
+
+  it('refuses more values than a settings file has, before each is looked at', async () => {
+    expect(await mistakesOf(`${MINIMAL}relay-names: [${'1,'.repeat(50_000)}]\n`)).toEqual([
+      '1 : the file has more than 40,000 values',
+    ]);
+  });
+
+  it('names 200 mistakes, and no more', async () => {
+    expect(await mistakesOf(Array.from({ length: 1_000 }, (_, i) => `key${i}: 1\n`).join(''))).toHaveLength(200);
+    expect(await mistakesOf('}\n'.repeat(1_000))).toHaveLength(200);
   });
 
   it('a file that is not there is a mistake too, which names one that is', async () => {

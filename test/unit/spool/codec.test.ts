@@ -104,8 +104,19 @@ describe('the record of a spooled message', () => {
     `[1,null,0,1,1,${origin},null,null,[[1,"queued",0,0]]]`,
     `[1,null,0,1,1,${origin},null,null,[["a@b","queued",0,null]]]`,
     `[1,null,0,1,1,[],null,null,[["a@b","queued",0,0]]]`,
+    `[1,null,0,1,1,{"peer":"external","ownHops":1e999},null,null,[["a@b","queued",0,0]]]`,
+    `[1,null,0,1,1,${origin},null,null,[["a@b","queued",0,0]],"sender@example.net"]`,
+    `[1,null,0,1,1,${origin},null,null,[["a@b","queued",0,0]],{"removedFields":"x"}]`,
+    `[1,null,0,1,1,${origin},null,null,[["a@b","queued",0,0,{"lastReply":"451"}]]]`,
+    `[1,null,0,1,1,${origin},null,null,[["a@b","queued",0,0,{"notify":5}]]]`,
+    `[1,null,0,1,1,${origin},null,null,[["a@b","queued",0,0,{"__proto__":{}}]]]`,
   ])('refuses %s, which no code could deliver or give up', (record) => {
     expect(() => decode(id(1), record)).toThrow(Error);
+  });
+
+  it('takes what came later by name alone: nothing there stands in for what was checked', () => {
+    const record = `[1,null,0,1,1,${origin},null,null,[["a@b","queued",0,0]],{"bodySha256":"ab","sender":5,"origin":null}]`;
+    expect(decode(id(1), record).message).toMatchObject({ sender: null, origin: { peer: 'external' }, bodySha256: 'ab' });
   });
 
   it.each(['', 'x', '{}', '[]', '[1,2]', '[1,"nomailbox",0,1,1,{},null,null,[]]', '[1,null,0,1,1,{},null,null,[["@"]]]'])(
