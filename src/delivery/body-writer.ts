@@ -26,11 +26,14 @@ export function writeEnd(socket: Socket, last: Buffer, before: number, written: 
 
 /**
  * How a stream of a body ended: all but its last octets are written, or it was not whole, or nobody wants it any more.
- * `sha256` is that of the message's body.
+ * `sha256` is that of the message's body: taken of what went out, unless the octets never left memory since it was taken.
  */
 export type Streamed = { readonly last: Buffer; readonly before: number; readonly sha256: string } | 'broken' | 'unwanted';
 
-/** Writes all but the last chunk, one block after the other as the socket takes them. Never rejects. */
+/**
+ * Writes all but the last chunk, one block after the other as the socket takes them. Chunks as they came from a socket
+ * are small: they are gathered, so that a block is one system call. Never rejects.
+ */
 export async function streamBody(
   socket: Socket,
   { body, stuffed }: { readonly body: SpooledBody; readonly stuffed: boolean },
@@ -40,18 +43,25 @@ export async function streamBody(
   let sent = 0;
   let last: Buffer = Buffer.alloc(0);
   let before = LF;
-  const digest = new BodyDigest();
+  let block: Buffer[] = [];
+  let gathered = 0;
+  const digest = body.sha256 === undefined ? new BodyDigest() : undefined;
   try {
     for await (const chunk of body.bytes === undefined ? body.chunks() : slices(body.bytes)) {
       if (!wanted()) return 'unwanted';
       if (chunk.length === 0) continue;
       sent += chunk.length;
       if (sent > body.length) return 'broken';
-      digest.take(chunk, stuffed);
+      digest?.take(chunk, stuffed);
       // one chunk behind, so that the end leaves together with the dot, and only once all octets are there
-      const flowing = last.length === 0 || socket.write(last);
+      if (last.length > 0) block.push(last);
+      gathered += last.length;
       before = last.at(-1) ?? LF;
       last = chunk;
+      if (gathered + chunk.length <= SLICE) continue;
+      const flowing = writeBlock(socket, block);
+      block = [];
+      gathered = 0;
       if (!flowing) await drained(socket);
       progress();
     }
@@ -60,7 +70,21 @@ export async function streamBody(
   }
   if (!wanted()) return 'unwanted';
   // a message that ends short would be taken as whole (reliability.md 3)
-  return sent === body.length ? { last, before, sha256: digest.hex() } : 'broken';
+  if (sent !== body.length) return 'broken';
+  if (!writeBlock(socket, block)) {
+    await drained(socket);
+    if (!wanted()) return 'unwanted';
+  }
+  return { last, before, sha256: body.sha256 ?? digest?.hex() ?? '' };
+}
+
+/** Whether the socket takes more at once. */
+function writeBlock(socket: Socket, block: readonly Buffer[]): boolean {
+  let flowing = true;
+  if (block.length > 1) socket.cork();
+  for (const octets of block) flowing = socket.write(octets);
+  if (block.length > 1) socket.uncork();
+  return flowing;
 }
 
 /** Resolves when the socket takes more, or is gone. */

@@ -206,7 +206,7 @@ export class MailExchange implements Exchange {
       void this.#stream();
       return;
     }
-    this.#end(bytes, LF, digestOf(bytes, stuffed));
+    this.#end(bytes, LF, body.sha256 ?? digestOf(bytes, stuffed));
   }
 
   /** The rest and the final dot, unless the body is not the one that was accepted: then nobody gets it. */

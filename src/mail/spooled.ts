@@ -137,6 +137,8 @@ export interface SpooledBody {
   readonly length: number;
   /** The whole body where it is at hand, without I/O. */
   readonly bytes?: Buffer;
+  /** SHA-256 of the message's body, where these octets are the ones it was taken of and never left memory since (body-digest.ts). */
+  readonly sha256?: string | undefined;
   /** Streams it; fails (rejects) where fewer octets come than `length`. */
   chunks(): AsyncIterable<Buffer>;
 }

@@ -1,7 +1,34 @@
 /** The memory of this process. */
 import { readFileSync } from 'node:fs';
-import { setFlagsFromString } from 'node:v8';
+import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+
+/** Octets outside the heap from which on V8's own rule holds. How many there are is looked at each time `LOOK_EVERY` more came. */
+const MUCH_OUTSIDE = 128 * 1024 * 1024;
+const LOOK_EVERY = 4 * 1024 * 1024;
+
+let countsAsHeap = false;
+let sinceLook = 0;
+
+/**
+ * Bodies lie outside V8's heap. By its own rule V8 collects the whole heap, with all its threads, for every so many MiB of
+ * them that come: with mail of 1 MB for every 16 messages, and that took two fifths of all CPU. Where they count into
+ * the limit of the heap as a whole, it collects as that grows: a third as often. While they are many it would
+ * wait too long, and its own rule holds again. Said at run time: an engine that does not know the flag goes on without.
+ */
+function countBodiesAsHeap(counts: boolean): void {
+  if (counts === countsAsHeap) return;
+  countsAsHeap = counts;
+  setFlagsFromString(`--${counts ? '' : 'no-'}external-memory-accounted-in-global-limit`);
+}
+
+/** Told of octets of bodies as memory is taken for them. */
+export function bodyInMemory(octets: number): void {
+  sinceLook += octets;
+  if (sinceLook < LOOK_EVERY) return;
+  sinceLook = 0;
+  countBodiesAsHeap(getHeapStatistics().external_memory < MUCH_OUTSIDE);
+}
 
 /**
  * Collects what loading left (some 15 MiB: sources, syntax trees). V8 would keep it until the heap fills again, which

@@ -1,6 +1,7 @@
 /** A body on its way into the spool: in memory while it is small, else in a file of its own. */
 import type { EventRecord } from '../mail/event.ts';
 import type { NewMessage, SpoolId } from '../mail/spooled.ts';
+import { bodyInMemory } from '../platform/memory.ts';
 import type { BodyFile, BodyFiles } from './body-files.ts';
 import { CommitTooLate } from './store.ts';
 
@@ -60,6 +61,7 @@ export class BodyDraft {
   /** Appends octets in wire form (dot-stuffed). The promise, where there is one, resolves when the writer may go on. */
   write(chunk: Buffer): Promise<void> | undefined {
     const { memory, files } = this.#parts;
+    bodyInMemory(chunk.length);
     this.#chunks.push(chunk);
     this.#gathered += chunk.length;
     this.#total += chunk.length;

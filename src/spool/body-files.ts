@@ -6,6 +6,7 @@ import { close, fdatasync, open, readdirSync, read as readFd, statSync, unlink, 
 import { join } from 'node:path';
 import type { SpooledBody, SpoolId } from '../mail/spooled.ts';
 import { DirectorySync, makeDirectory } from '../platform/files.ts';
+import { bodyInMemory } from '../platform/memory.ts';
 
 const SHARDS = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 const READ_OCTETS = 256 * 1024;
@@ -137,6 +138,7 @@ async function* readFile(path: string, length: number): AsyncGenerator<Buffer> {
   try {
     for (let at = 0; at < length; ) {
       const buffer = Buffer.allocUnsafeSlow(Math.min(READ_OCTETS, length - at));
+      bodyInMemory(buffer.length);
       const count = await new Promise<number>((resolve, reject) => {
         readFd(fd, buffer, 0, buffer.length, at, (error, got) => (error === null ? resolve(got) : reject(error)));
       });

@@ -150,7 +150,8 @@ export class Spool implements AsyncDisposable {
         ? { id: message.id, record: encode(spooled, true) }
         : { id: message.id, record: encode(spooled, false), body };
     await this.#store.write({ writes: [write], events, keep: false });
-    const atHand = body === undefined ? pieces && new PiecesBody(pieces, wireSize) : new BytesBody(body);
+    const { bodySha256 } = message;
+    const atHand = body === undefined ? pieces && new PiecesBody(pieces, wireSize, bodySha256) : new BytesBody(body, bodySha256);
     this.#born(spooled, body === undefined, atHand);
   }
 

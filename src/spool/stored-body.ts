@@ -4,9 +4,12 @@ import type { SpooledBody, SpooledMessage } from '../mail/spooled.ts';
 /** A body that is at hand as a whole. */
 export class BytesBody implements SpooledBody {
   readonly bytes: Buffer;
+  readonly sha256: string | undefined;
 
-  constructor(bytes: Buffer) {
+  /** `sha256` only of octets that were digested as they came and have been in memory since. */
+  constructor(bytes: Buffer, sha256?: string) {
     this.bytes = bytes;
+    this.sha256 = sha256;
   }
 
   get length(): number {
@@ -22,10 +25,13 @@ export class BytesBody implements SpooledBody {
 export class PiecesBody implements SpooledBody {
   readonly length: number;
   readonly pieces: readonly Buffer[];
+  readonly sha256: string | undefined;
 
-  constructor(pieces: readonly Buffer[], length: number) {
+  /** `sha256` as that of `BytesBody`. */
+  constructor(pieces: readonly Buffer[], length: number, sha256?: string) {
     this.pieces = pieces;
     this.length = length;
+    this.sha256 = sha256;
   }
 
   async *chunks(): AsyncGenerator<Buffer> {

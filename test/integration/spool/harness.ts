@@ -64,12 +64,14 @@ export async function accept(
   body: Buffer | string = 'Subject: hello\r\n\r\nhello\r\n',
   recipients: readonly string[] = ['user@example.com'],
   receivedAt = START,
+  bodySha256?: string,
 ): Promise<SpoolId> {
   const id = spool.newId();
   const draft = spool.draft(id);
   const bytes = Buffer.from(body);
   for (let at = 0; at < bytes.length; at += 60_000) await draft.write(bytes.subarray(at, at + 60_000));
-  await draft.commit(newMessage(id, receivedAt, recipients), [event('RECEIVE', id)]);
+  const message = newMessage(id, receivedAt, recipients);
+  await draft.commit(bodySha256 === undefined ? message : { ...message, bodySha256 }, [event('RECEIVE', id)]);
   return id;
 }
 

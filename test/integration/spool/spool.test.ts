@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { SpoolId } from '../../../src/mail/spooled.ts';
 import { newMessage } from '../../unit/spool/messages.ts';
-import { accept, bodyOf, event, open, START, temporaryDirectory } from './harness.ts';
+import { accept, bodyOf, event, type Opened, open, START, temporaryDirectory } from './harness.ts';
 
 const LARGE = randomBytes(700_000);
+const HASH = '0'.repeat(64);
 
 function bodyFile(directory: string, id: SpoolId): string {
   return join(directory, 'bodies', id.slice(-1), id);
@@ -41,6 +42,24 @@ describe('the spool', () => {
       const message = spool.load(id);
       expect(message === undefined ? undefined : spool.body(message).bytes?.toString()).toBe(letter.repeat(30));
     }
+  });
+
+  it('vouches for the hash of a body that never left memory, small or large, and never for one that was read', async () => {
+    const directory = temporaryDirectory();
+    const bodies = ['Subject: a\r\n\r\nb\r\n', LARGE];
+    const ids: SpoolId[] = [];
+    const vouched = ({ spool }: Opened) =>
+      ids.map((id) => {
+        const message = spool.load(id);
+        return message === undefined ? 'gone' : spool.body(message).sha256;
+      });
+    const first = await open(directory);
+    for (const body of bodies) ids.push(await accept(first.spool, body, undefined, undefined, HASH));
+    expect(vouched(first)).toEqual([HASH, HASH]);
+    await first.spool.close();
+    const second = await open(directory);
+    expect(vouched(second)).toEqual([undefined, undefined]);
+    await second.spool.close();
   });
 
   it('claims a message as a whole until it is released', async () => {

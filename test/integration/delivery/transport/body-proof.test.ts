@@ -72,6 +72,25 @@ describe('the proof of the body', () => {
     });
   }
 
+  it('what never left memory is not hashed again: it is told, and compared, by the hash it came with', async () => {
+    await using peer = await ScriptedPeer.start();
+    await using relay = transport();
+    const pieces = Array.from({ length: Math.ceil(long.length / 30_000) }, (_, i) => long.subarray(i * 30_000, (i + 1) * 30_000));
+    for (const [octets, kept] of [
+      [accepted, bodyOf(accepted)],
+      [long, streamed(pieces)],
+    ] as const) {
+      const sha256 = digestOf(octets);
+      const body = { length: kept.length, bytes: kept.bytes, chunks: () => kept.chunks(), sha256 } as SpooledBody;
+      expect(await deliverOne(relay, to(peer.port), { body, bodySha256: sha256 })).toMatchObject({
+        outcome: { kind: 'relayed' },
+        bodySha256: sha256,
+      });
+      expect(await deliverOne(relay, to(peer.port), { body, bodySha256: digestOf(changed) })).toMatchObject({ corrupt: true });
+    }
+    expect(peer.messages.map(({ wire }) => wire.equals(accepted) || wire.equals(long))).toEqual([true, true]);
+  });
+
   it('of a message refused at RCPT tells no hash: nothing went out', async () => {
     await using peer = await ScriptedPeer.start({ rcpt: '550 5.1.1 unknown' });
     await using relay = transport();
