@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import { arrived, unstuff } from './messages.ts';
+import { freePorts } from './workspace.ts';
 
 export interface Delivery {
   /** Milliseconds since the epoch, when the final dot was read. */
@@ -36,9 +37,9 @@ export class SmtpSink implements AsyncDisposable {
   }
 
   async listen(): Promise<this> {
+    if (this.port === 0) [this.port = 0] = await freePorts(1);
     const server = createServer((socket) => this.#session(socket)).listen(this.port, '127.0.0.1');
     await once(server, 'listening');
-    this.port = (server.address() as { port: number }).port;
     this.#server = server;
     return this;
   }

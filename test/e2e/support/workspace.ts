@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { type AddressInfo, connect, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -70,16 +70,20 @@ export async function stop(child: ChildProcess, signal: NodeJS.Signals, deadline
   return child.exitCode;
 }
 
+/** Below the range from which Linux gives connections their own port: who ends and starts again finds its port free. */
+const [LOWEST_PORT, PORTS] = [10_240, 22_000] as const;
+
 /** Ports on 127.0.0.1 that nobody uses now; all are open at once, so that they differ. */
 export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer().listen(0, '127.0.0.1');
-      await once(server, 'listening');
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
+  const servers: Server[] = [];
+  while (servers.length < count) {
+    const server = createServer().listen(LOWEST_PORT + Math.floor(Math.random() * PORTS), '127.0.0.1');
+    await once(server, 'listening').then(
+      () => servers.push(server),
+      () => {}, // somebody uses it
+    );
+  }
+  const ports = servers.map((server) => (server.address() as AddressInfo).port);
   await Promise.all(servers.map((server) => once(server.close(), 'close')));
   return ports;
 }
