@@ -88,7 +88,7 @@ function testOf(code: string): (enhanced: string) => boolean {
 function whatRelayDoes({ code }: AdvisedReply, policy: AdviceEntry['policy'], fate: Fate): string {
   switch (fate) {
     case 'expired':
-      return 'It tried until queue.expire-after was over, then gave up and told the sender';
+      return 'It gave up, when queue.expire-after was over or an operator said so (queue expire), and told the sender';
     case 'failed':
       if (policy === 'stop')
         return 'It failed this message and told the sender; only where a smart host refuses everybody does it pause the connector instead';
