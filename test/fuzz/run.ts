@@ -69,7 +69,7 @@ for (const target of TARGETS.filter(({ name }) => positionals.length === 0 || po
   if (target.blocks === true) continue;
   for (const { input, held } of again) {
     say(
-      `${target.name}: an input of ${input.length} octets under way while the loop stood still holds it for ${held.toFixed(0)} ms alone`,
+      `${target.name}: an input under way while the loop stood still holds it for ${held.toFixed(0)} ms alone: ${start(input).slice(0, 80)}`,
     );
     if (held > LAG_LIMIT) broken.push(`${target.name}: an input held the loop for ${held.toFixed(0)} ms: ${start(input)}`);
   }
