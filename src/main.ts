@@ -9,9 +9,9 @@ import { enableCompileCache } from 'node:module';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { GIVE_BACK } from './platform/give-back.ts';
 
 const YOUNG_GENERATION = '--max-semi-space-size';
-const GIVE_BACK = { MALLOC_ARENA_MAX: '2', MALLOC_TRIM_THRESHOLD_: String(2 ** 20), MALLOC_MMAP_THRESHOLD_: String(2 ** 17) };
 
 // Node's own place would be under /tmp, where another user could lay code for us to run
 const { directory } = enableCompileCache(process.env['NODE_COMPILE_CACHE'] ?? join(homedir(), '.cache', 'bridgehead'));

@@ -30,7 +30,8 @@ export async function build(asked: Omit<BuildJob, 'octets'>): Promise<BuildAnswe
     }
   }
   const job: BuildJob = { ...asked, octets };
-  if (octets <= SMALL) return runBuild(job);
+  // a small one that takes the place of a large one is compared with all of it
+  if (octets <= SMALL && (asked.old?.meta.size ?? 0) <= FEW) return runBuild(job);
   return inThread<BuildAnswer>({ build: job });
 }
 

@@ -17,6 +17,7 @@ export interface Failure {
 }
 
 export interface Held {
+  /** Its beginning: some are large. */
   readonly input: Buffer;
   /** Milliseconds that it held the loop, by the clock: the least of so many times alone. */
   readonly held: number;
@@ -76,7 +77,7 @@ export async function fuzz(
   process.on('unhandledRejection', unheard);
   process.on('uncaughtException', unheard);
   try {
-    await using running = await target.open();
+    await using running = await target.open(count >= target.long);
     const began = performance.now();
     const inputOf = inputsOf(running, seed);
     const underWay = new Set<number>();
@@ -87,6 +88,7 @@ export async function fuzz(
     let started = 0;
     let slowest = 0;
     let slowestNumber = 0;
+    let pulse: Pulse | undefined;
     const total = running.corpus.length + count;
     const warm = Math.min(total - 1, running.corpus.length + Math.ceil(count / 10));
 
@@ -94,7 +96,9 @@ export async function fuzz(
       let turn = performance.now();
       while (started < until && failures.length < ENOUGH) {
         const number = started++;
+        const making = threadTime();
         const { input, chance } = inputOf(number);
+        if (threadTime() - making > TURN) pulse?.forget(); // ours, not the target's
         underWay.add(number);
         try {
           const [from, spent] = [ownClock(), threadTime()];
@@ -102,7 +106,7 @@ export async function fuzz(
           const took = threadTime() - spent;
           if (took > slowest) [slowest, slowestNumber] = [took, number];
           if (ownClock() - from > SUSPECT) suspect();
-          if (done instanceof Promise) await inTime(done);
+          if (done instanceof Promise) await inTime(done, running.patience);
         } catch (error) {
           failures.push({ input, error: textOf(error) });
         }
@@ -116,7 +120,7 @@ export async function fuzz(
     };
     const workers = (until: number) => Promise.all(Array.from({ length: running.atOnce ?? 1 }, () => worker(until)));
     const watched = async (until: number): Promise<Lag> => {
-      const pulse = new Pulse((held) => {
+      pulse = new Pulse((held) => {
         if (held.clock > SUSPECT) suspect();
       });
       await workers(until);
@@ -128,7 +132,7 @@ export async function fuzz(
     const lag = await watched(total);
     const seconds = (performance.now() - began) / 1000;
     const again: Held[] = [];
-    for (const number of suspects) again.push({ input: inputOf(number).input, held: await alone(running, inputOf, number) });
+    for (const number of suspects) again.push(await alone(running, inputOf, number));
     const memoryAfter = await memory();
     await running
       .settle?.()
@@ -168,30 +172,32 @@ function inputsOf(running: Running, seed: number): (number: number) => Made {
 }
 
 /** Milliseconds that an input holds the loop by the clock, the least of a few times: the rest was the machine's. */
-async function alone(running: Running, inputOf: (number: number) => Made, number: number): Promise<number> {
+async function alone(running: Running, inputOf: (number: number) => Made, number: number): Promise<Held> {
   let least = Number.POSITIVE_INFINITY;
+  let beginning = Buffer.alloc(0);
   for (let times = 0; times < TIMES; times++) {
     const { input, chance } = inputOf(number);
+    beginning = Buffer.from(input.subarray(0, 1_000));
     const pulse = new Pulse();
     const from = ownClock();
     let piece = 0;
     try {
       const done = running.run(input, chance);
       piece = ownClock() - from;
-      if (done instanceof Promise) await inTime(done);
+      if (done instanceof Promise) await inTime(done, running.patience);
     } catch {
       // told the first time
     }
     await new Promise((resolve) => setImmediate(resolve));
     least = Math.min(least, Math.max(piece, pulse.stop().clockMost));
   }
-  return least;
+  return { input: beginning, held: least };
 }
 
-async function inTime(work: Promise<void>): Promise<void> {
+async function inTime(work: Promise<void>, patience = DEADLINE): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no end within ${DEADLINE / 1000} s`)), DEADLINE);
+    timer = setTimeout(() => reject(new Error(`no end within ${patience / 1000} s`)), patience);
   });
   try {
     await Promise.race([work, late]);

@@ -32,17 +32,26 @@ export class Pulse {
   readonly #turns = createHistogram();
   readonly #timer: NodeJS.Timeout;
   #clockMost = 0;
+  #spent = threadTime();
+  #from = ownClock();
 
   constructor(each: (held: { readonly worked: number; readonly clock: number }) => void = () => {}) {
-    let [spent, from] = [threadTime(), ownClock()];
     this.#timer = setInterval(() => {
       const [spentNow, now] = [threadTime(), ownClock()];
-      const held = { worked: Math.max(0, spentNow - spent - RESOLUTION), clock: Math.max(0, now - from - RESOLUTION) };
-      [spent, from] = [spentNow, now];
+      const held = {
+        worked: Math.max(0, spentNow - this.#spent - RESOLUTION),
+        clock: Math.max(0, now - this.#from - RESOLUTION),
+      };
+      [this.#spent, this.#from] = [spentNow, now];
       this.#turns.record(1 + Math.round(held.worked * 1_000));
       this.#clockMost = Math.max(this.#clockMost, held.clock);
       each(held);
     }, RESOLUTION);
+  }
+
+  /** What was worked since the last look does not count. */
+  forget(): void {
+    [this.#spent, this.#from] = [threadTime(), ownClock()];
   }
 
   stop(): Lag {

@@ -9,7 +9,7 @@ export interface Target {
   readonly short: number;
   /** It is a start, which may block: the event loop is not judged. */
   readonly blocks?: true;
-  open(): Promise<Running>;
+  open(isLong: boolean): Promise<Running>;
 }
 
 export interface Running extends AsyncDisposable {
@@ -19,6 +19,8 @@ export interface Running extends AsyncDisposable {
   readonly words: readonly string[];
   /** Inputs under way at once; 1 where none is given. */
   readonly atOnce?: number;
+  /** Milliseconds for one input, what is waited for included; a minute where none are given. */
+  readonly patience?: number;
   /** Most octets of an input. */
   readonly most?: number;
   /** Makes an input where mutations of octets would not reach far enough; `number` counts the made ones from 0. */
