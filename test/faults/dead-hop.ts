@@ -38,8 +38,14 @@ live.keep = false;
 const silent = await new SmtpSink().listen();
 silent.answer = () => 'silent';
 const [deadPort = 0] = values.hop === 'silent' ? [silent.port] : await freePorts(1);
+// as many connections as a connector has by default: with ten, a sink that answers at once takes less than ten senders bring
 const relay = await Relay.prepare(workspace, {
-  settings: twoSides({ onPremises: smartHost(live.port), cloud: smartHost(deadPort), more: 'queue: { expire-after: 1d }' }),
+  settings: twoSides({
+    onPremises: smartHost(live.port),
+    cloud: smartHost(deadPort),
+    connections: 20,
+    more: 'queue: { expire-after: 1d }',
+  }),
   recipients: ['local@example.com,on-premises,,', 'moved@example.com,cloud,moved@tenant.mail.example.net,'],
 });
 const { bytes } = testMessage('x', 1024, seeded(5));
