@@ -5,8 +5,11 @@
 import { type Domain, type Mailbox, parseMailbox } from '../mail/address.ts';
 import type { Origin, RecipientState, SpooledMessage, SpooledRecipient, SpoolId } from '../mail/spooled.ts';
 
-/** Written in the store; a store of a higher format is not opened. */
-export const FORMAT = 1;
+/**
+ * Written in the store; a store of a higher format is not opened, one of a lower is brought to this one (upgrade.ts).
+ * Format 1 had the same records, written by lmdb 3.
+ */
+export const FORMAT = 2;
 
 /** A message with what only the spool knows of it. */
 export interface Stored {

@@ -14,6 +14,7 @@ import { Reserve } from './reserve.ts';
 import { Spool } from './spool.ts';
 import { checkFormat, Store } from './store.ts';
 import { type Judged, judge } from './suspects.ts';
+import { upgradeStore } from './upgrade.ts';
 
 /** Milliseconds. */
 const HOLD_DEADLINE = 5_000;
@@ -34,6 +35,7 @@ export async function openSpool(settings: SpoolSettings, parts: SpoolParts): Pro
   try {
     const path = join(settings.directory, 'store');
     makeDirectory(path);
+    await upgradeStore(path, parts.log);
     const files = new BodyFiles(join(settings.directory, 'bodies'));
     const index = new DueIndex();
     let aside: number;

@@ -1,6 +1,6 @@
 /**
- * Room for outcomes on a full disk. A transaction is not begun where the disk cannot take it: lmdb must not meet a full
- * disk in the middle of a page write (README.md here). A file of a few MiB is given up when that happens for the first
+ * Room for outcomes on a full disk. A transaction is not begun where the disk cannot take it: lmdb does not meet a full
+ * disk in the middle of a page write. A file of a few MiB is given up when that happens for the first
  * time, so that queued mail can still leave, which is what frees the disk.
  */
 import { randomFillSync } from 'node:crypto';
