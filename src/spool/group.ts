@@ -25,8 +25,6 @@ export class Group {
   readonly accepted = Promise.withResolvers<void>();
   /** For outcomes: resolved when durable, be it by a later transaction. */
   readonly kept = Promise.withResolvers<void>();
-  /** The key of its event records in the outbox; 0 where it has none. */
-  sequence = 0;
   /** The deadline passed: what was accepted in it was refused to the client. */
   late = false;
 

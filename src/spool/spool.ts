@@ -20,6 +20,7 @@ import { FreshMail } from './fresh-mail.ts';
 import type { Write } from './group.ts';
 import type { Hands, HandsFile } from './hands.ts';
 import { type Selector, type Steering, steer } from './operations.ts';
+import type { Batch } from './outbox.ts';
 import type { CommittedLines, Failure, SpoolParts, SpoolSettings, SpoolStats } from './ports.ts';
 import { select, type Walked } from './selection.ts';
 import { accepted, isDone, settled } from './states.ts';
@@ -258,8 +259,8 @@ export class Spool implements AsyncDisposable {
     for (const { key: sequence, value: lines } of entries(this.#store.databases.outbox)) yield { sequence, lines };
   }
 
-  onCommitted(take: (batch: CommittedLines & { readonly events: readonly EventRecord[] }) => void): void {
-    this.#store.committed = (sequence, lines, events) => take({ sequence, lines, events });
+  onCommitted(take: (batch: Batch) => void): void {
+    this.#store.committed = take;
   }
 
   acknowledge(sequences: readonly number[]): void {

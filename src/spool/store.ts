@@ -5,13 +5,13 @@
  * known set of changes with it and leaves nothing else inside lmdb, where a write after a failed one could hang.
  */
 import { setImmediate as setImmediateAsync } from 'node:timers/promises';
-import type { EventRecord } from '../mail/event.ts';
 import type { SpoolId } from '../mail/spooled.ts';
 import type { Log } from '../platform/logger.ts';
 import { mappedMemory } from '../platform/memory.ts';
 import { FORMAT } from './codec.ts';
 import { type Databases, openDatabases } from './databases.ts';
-import { type Change, eventsOf, Group, linesOf, octetsOf } from './group.ts';
+import { type Change, eventsOf, Group, octetsOf } from './group.ts';
+import { type Batch, Outbox } from './outbox.ts';
 import type { Failure } from './ports.ts';
 
 export interface StoreSettings {
@@ -57,10 +57,7 @@ export class Store {
   #closed = false;
   /** Refused to the client after a failure; removed before anything else is written, should they be there. */
   #refused: SpoolId[] = [];
-  #sequence: number;
-  #acknowledged: number[] = [];
-  #replaced: { sequence: number; lines: string }[] = [];
-  #acknowledgeTimer: NodeJS.Timeout | undefined;
+  readonly #outbox: Outbox;
   #outcomeTimer: NodeJS.Timeout | undefined;
   /** Somebody waits for outcomes: the next transaction begins at once. */
   #isUrgent = false;
@@ -70,7 +67,7 @@ export class Store {
   readonly #mapWatch: NodeJS.Timeout;
   readonly #controls = new Map<string, string>();
   /** Told of each transaction with event records, once it is durable. */
-  committed: (sequence: number, lines: string, events: readonly EventRecord[]) => void = () => {};
+  committed: (batch: Batch) => void = () => {};
   /** Told when the store works again after a failure. */
   recovered: () => void = () => {};
 
@@ -80,9 +77,9 @@ export class Store {
     this.#delay = settings.reopenDelay;
     this.#db = openDatabases(settings.path);
     for (const { key, value } of this.#db.controls.getRange({})) this.#controls.set(key, value);
-    // Time starts the sequence, so that it goes on growing when the outbox was emptied before a restart (D6).
-    const last = [...this.#db.outbox.getKeys({ reverse: true, limit: 1 })][0] ?? 0;
-    this.#sequence = Math.max(last + 1, Date.now() * 1000);
+    this.#outbox = new Outbox(this.#db.outbox, () => {
+      if (this.#isIdle) this.#begin();
+    });
     this.#watch = setTimeout(() => this.#overdue(), settings.commitDeadline).unref();
     this.#mapWatch = setInterval(() => this.#watchMap(), MAP_WATCH).unref();
     if (!this.#controls.has('format')) {
@@ -184,15 +181,11 @@ export class Store {
   }
 
   /**
-   * Batches that the evidence store has. They go with the next transaction, or with one of their own after a while: a
-   * crash before it only has the same batch handed over again, which is harmless.
+   * Batches that the evidence store has, to be forgotten here. A crash before that only has the same batch handed over
+   * again, which is harmless.
    */
   acknowledge(sequences: readonly number[]): void {
-    for (const sequence of sequences) this.#acknowledged.push(sequence);
-    this.#acknowledgeTimer ??= setTimeout(() => {
-      this.#acknowledgeTimer = undefined;
-      if (this.#acknowledged.length > 0 && this.#isIdle) this.#begin();
-    }, ACKNOWLEDGE_DELAY).unref();
+    this.#outbox.acknowledge(sequences);
   }
 
   /** Waits for what is under way, at most one deadline, and closes. */
@@ -204,7 +197,7 @@ export class Store {
       (this.#open !== undefined ||
         this.#underWay !== undefined ||
         this.#waiting.changes.length > 0 ||
-        this.#acknowledged.length > 0)
+        this.#outbox.hasAcknowledged)
     ) {
       if (this.#open === undefined && this.#underWay === undefined) this.#begin();
       await new Promise<void>((resolve) => {
@@ -214,7 +207,7 @@ export class Store {
     this.#closed = true;
     clearTimeout(this.#watch);
     clearTimeout(this.#reopenTimer);
-    clearTimeout(this.#acknowledgeTimer);
+    this.#outbox.close();
     clearTimeout(this.#outcomeTimer);
     clearInterval(this.#mapWatch);
     const gone = new Error('the spool is closed');
@@ -277,26 +270,16 @@ export class Store {
   }
 
   #seal(group: Group): void {
-    const { outbox } = this.#db;
     this.#open = undefined;
     this.#underWay = group;
-    for (const sequence of this.#acknowledged) this.#promise = outbox.remove(sequence);
-    this.#acknowledged = [];
-    for (const { sequence, lines } of this.#replaced) this.#promise = outbox.put(sequence, lines);
-    this.#replaced = [];
-    const events = eventsOf(group.changes);
-    const lines = linesOf(events);
-    if (lines !== '') {
-      group.sequence = this.#sequence++;
-      this.#promise = outbox.put(group.sequence, lines);
-    }
+    const { batch, promise: last } = this.#outbox.write(this.#db.outbox, eventsOf(group.changes));
     // lmdb gives all writes of one transaction the same promise; it resolves after fdatasync and the synced meta page.
-    const promise = this.#promise ?? Promise.resolve();
+    const promise = last ?? this.#promise ?? Promise.resolve();
     setImmediate(this.#hear); // where the first write was just now
     this.#promise = undefined;
     this.#watch.refresh();
     promise.then(
-      () => this.#done(group, lines, events),
+      () => this.#done(group, batch),
       (error: Error & { commitError?: Promise<unknown> }) => {
         // lmdb rejects this one with the cause, unheard (D4).
         const cause = error.commitError ?? Promise.resolve();
@@ -308,14 +291,14 @@ export class Store {
     );
   }
 
-  #done(group: Group, lines: string, events: readonly EventRecord[]): void {
+  #done(group: Group, batch: Batch): void {
     this.#underWay = undefined;
     this.#refused = [];
-    if (group.late) this.#doneTooLate(group);
+    if (group.late) this.#doneTooLate(group, batch);
     else {
       group.accepted.resolve();
       group.kept.resolve();
-      if (lines !== '') this.committed(group.sequence, lines, events);
+      if (batch.lines !== '') this.committed(batch);
       if (this.#failure !== undefined) this.#recovered();
     }
     if (this.#mapping === 'large' && this.#failure === undefined && this.#closing === undefined) this.#mapAnew();
@@ -367,15 +350,11 @@ export class Store {
   }
 
   /** What was accepted in it was answered 451 meanwhile: it goes again. Its outcomes are durable, and say so. */
-  #doneTooLate(group: Group): void {
+  #doneTooLate(group: Group, batch: Batch): void {
     this.#refused.push(...group.acceptances());
     group.kept.resolve();
-    const events = eventsOf(group.outcomes());
-    const lines = linesOf(events);
-    if (lines !== '') {
-      this.#replaced.push({ sequence: group.sequence, lines });
-      this.committed(group.sequence, lines, events);
-    } else if (group.sequence !== 0) this.#acknowledged.push(group.sequence);
+    const outcomes = this.#outbox.replace(batch, eventsOf(group.outcomes()));
+    if (outcomes.lines !== '') this.committed(outcomes);
     if (this.#failure !== undefined) this.#recovered();
   }
 
@@ -467,8 +446,6 @@ export class Store {
     this.#begin();
   }
 }
-
-const ACKNOWLEDGE_DELAY = 250;
 
 /** Throws where a later version of ours wrote the store. */
 export function checkFormat({ controls }: Databases): void {

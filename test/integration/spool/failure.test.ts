@@ -16,7 +16,7 @@ describe('the store when the disk does not keep up', () => {
     const store = new Store({ path: temporaryDirectory(), commitDeadline: 5, reopenDelay: 1 }, log.log);
     onTestFinished(() => store.close());
     const records: string[] = [];
-    store.committed = (_sequence, lines) => records.push(lines);
+    store.committed = ({ lines }) => void records.push(lines);
 
     const refused = store.write({
       writes: [{ id: ID, record: 'a record', body: HEAVY }],
