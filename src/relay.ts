@@ -369,10 +369,13 @@ export async function startRelay(
     noteFault: () => spool.noteFault(),
     async stop(deadline) {
       probes.stop();
-      spool.ending();
-      await Promise.all([reception.stop(deadline), scheduler.stop(deadline)]);
-      patience = LAST_MOMENT;
-      await parts.disposeAsync();
+      try {
+        spool.ending();
+        await Promise.all([reception.stop(deadline), scheduler.stop(deadline)]);
+      } finally {
+        patience = LAST_MOMENT;
+        await parts.disposeAsync();
+      }
     },
   };
 }

@@ -90,7 +90,11 @@ export class HandsFile implements Hands, Disposable {
   note(): void {
     this.#isNoted = true;
     const grips = this.#held.filter((grip) => grip !== undefined);
-    writeFileSync(this.#notePath, JSON.stringify(grips), { mode: 0o600 });
+    try {
+      writeFileSync(this.#notePath, JSON.stringify(grips), { mode: 0o600 });
+    } catch {
+      // on a dead disk the end goes on without
+    }
   }
 
   /** An orderly end, or its beginning: who loses patience with it and kills the process accuses no message. */
@@ -98,10 +102,11 @@ export class HandsFile implements Hands, Disposable {
     if (this.#fd === undefined) return;
     try {
       ftruncateSync(this.#fd, 0);
-    } finally {
-      closeSync(this.#fd);
-      this.#fd = undefined;
+    } catch {
+      // on a dead disk the end goes on without
     }
+    closeSync(this.#fd);
+    this.#fd = undefined;
   }
 }
 

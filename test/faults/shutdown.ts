@@ -28,8 +28,6 @@ const SHUT_DOWN = 'import fcntl,os,struct,sys;fcntl.ioctl(os.open(sys.argv[1],0)
 const UNHEALTHY_MS = 4_000;
 /** Of two next hops with ten connections: a transaction on each, and one whose outcome is not durable yet. */
 const MOST_COPIES = 2 * 2 * 10;
-/** From so many rounds on SIGTERM ends the relay that lives on, which takes its 30 s; else SIGKILL does. */
-const LONG_FORM = 10;
 
 if (process.getuid?.() !== 0) {
   process.stderr.write('shutdown.ts mounts an image, so it must be started as root\n');
@@ -183,14 +181,12 @@ async function livesOn(where: string): Promise<void> {
   const others = [...answers.keys()].filter((text) => !text.startsWith('451 4.3.0'));
   if (others.length > 0) broken.push(`${where}: clients were told ${others.join(' | ')}`);
   const began = performance.now();
-  let status: number | null = null;
-  if (rounds < LONG_FORM) await relay.kill();
-  else status = await relay.stop();
+  const status = await relay.stop();
   const seconds = (performance.now() - began) / 1000;
   if (alive && seconds > 30.5) broken.push(`${where}: the stop took ${seconds.toFixed(1)} s`);
   seen.push([where, 'clients told', [...answers].map(([text, count]) => `${count} x ${text}`).join(' | ')]);
   seen.push(['', '/readyz, status', `${ready ? 'green' : 'red'}, ${finding}`]);
-  if (rounds >= LONG_FORM) seen.push(['', 'SIGTERM: ended with, after', `${status}, ${seconds.toFixed(1)} s`]);
+  seen.push(['', 'SIGTERM: ended with, after', `${status}, ${seconds.toFixed(1)} s`]);
   await comeBack(where);
   await settle(where);
 }

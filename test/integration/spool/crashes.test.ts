@@ -1,6 +1,7 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import type { SpoolId } from '../../../src/mail/spooled.ts';
 import { HandsFile } from '../../../src/spool/hands.ts';
 import { NoRoom, Reserve } from '../../../src/spool/reserve.ts';
 import type { Spool } from '../../../src/spool/spool.ts';
@@ -168,6 +169,14 @@ describe('a message over which the process dies', () => {
     new HandsFile(path, 'one boot').begin({ id, index: 0, tries: 0 });
     expect(readFileSync(path, 'latin1')).toContain(id);
     expect(new HandsFile(path, 'another boot').leftBehind.grips).toEqual([]);
+  });
+
+  it('lets a fault go on to its end where the word of it cannot be written', () => {
+    const path = join(temporaryDirectory(), 'hands');
+    mkdirSync(`${path}.note`);
+    const hands = new HandsFile(path);
+    hands.begin({ id: '01JD0000000000000000000001' as SpoolId, index: 0, tries: 0 });
+    expect(() => hands.note()).not.toThrow();
   });
 
   it('does not count an attempt whose outcome is on disk', async () => {
