@@ -11,12 +11,14 @@ import { makeDirectory, syncDirectoryNow } from '../platform/files.ts';
 import type { Log } from '../platform/logger.ts';
 import { mappedMemory } from '../platform/memory.ts';
 import { FORMAT } from './codec.ts';
-import { DATABASE_NAMES, type DatabaseName, type Databases, openDatabases, openToRead, readPage } from './databases.ts';
+import { DATABASE_NAMES, type DatabaseName, openDatabases, openToRead, readPage } from './databases.ts';
 
 /** Entries in one transaction; a body has up to 128 KiB. */
 const PAGE = 200;
-/** Octets that the old store's map may grow by before it is opened anew. */
+/** Octets that the maps may grow by before both are opened anew. */
 const MAP_LIMIT = 32 * 1024 * 1024;
+
+type Key = string | number;
 
 /** Blocks, for start-up. Throws where the copy cannot be made, which changes nothing. A later format stays as it is. */
 export async function upgradeStore(path: string, log: Log): Promise<void> {
@@ -53,40 +55,57 @@ async function formatOf(path: string): Promise<number> {
 
 /** Returns the number of messages. */
 async function copyStore(from: string, to: string): Promise<number> {
+  for (const name of DATABASE_NAMES) {
+    for (let after: Key | undefined; ; ) {
+      const { isDone, last } = await copySome(from, to, name, after);
+      if (isDone) break;
+      after = last;
+    }
+  }
   const db = openDatabases(to);
   try {
-    for (const name of DATABASE_NAMES) await copyDatabase(from, name, db);
     db.controls.putSync('format', String(FORMAT));
-    return db.messages.getCount();
+    return entriesOf(db.messages);
   } finally {
     await db.root.close();
   }
 }
 
-async function copyDatabase(from: string, name: DatabaseName, to: Databases): Promise<void> {
-  const target = to[name] as Database<unknown, string | number>;
-  let old = openToRead(from);
+/** Copies what is behind `after`, until the maps of both have grown large: closing them lets go of that. */
+async function copySome(
+  from: string,
+  to: string,
+  name: DatabaseName,
+  after: Key | undefined,
+): Promise<{ readonly isDone: boolean; readonly last: Key | undefined }> {
+  const mapped = mappedMemory();
+  const old = openToRead(from);
+  const made = openDatabases(to);
   try {
-    const mapped = mappedMemory();
-    for (let after: string | number | undefined, copied = 0; ; ) {
-      const source = old[name] as Database<unknown, string | number> | undefined;
-      if (source === undefined) return;
-      const page = readPage(source, after, PAGE);
+    const source = old[name] as Database<unknown, Key> | undefined;
+    if (source === undefined) return { isDone: true, last: after };
+    const target = made[name] as Database<unknown, Key>;
+    let last = after;
+    while (mappedMemory() - mapped < MAP_LIMIT) {
+      const page = readPage(source, last, PAGE);
       if (page.length === 0) {
-        const all = source.getCount();
+        const [copied, all] = [entriesOf(target), entriesOf(source)];
         if (copied !== all) throw new Error(`${copied} of ${all} ${name} could be read`);
-        return;
+        return { isDone: true, last };
       }
-      to.root.transactionSync(() => {
+      made.root.transactionSync(() => {
         for (const { key, value } of page) void target.put(key, value);
       });
-      copied += page.length;
-      after = page.at(-1)?.key;
-      if (mappedMemory() - mapped < MAP_LIMIT) continue;
-      await old.root.close();
-      old = openToRead(from);
+      last = page.at(-1)?.key;
     }
+    return { isDone: false, last };
   } finally {
     await old.root.close();
+    await made.root.close();
   }
+}
+
+/** From the tree's root; counting would look at every page, and so map all of them. */
+function entriesOf(db: Database<unknown, Key>): number {
+  return (db.getStats() as { entryCount: number }).entryCount;
 }
