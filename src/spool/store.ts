@@ -22,14 +22,20 @@ export interface StoreSettings {
   readonly reopenDelay: number;
   /** Throws where the disk has no room for so many octets: then nothing of them is given to lmdb. */
   readonly claimRoom?: (octets: number) => void;
+  /** Milliseconds without a transaction after which one is made to see whether the disk takes it; a minute by default. */
+  readonly idleProbe?: number;
 }
 
 /** Octets that the map may grow by, and how often that is looked at, in milliseconds. */
 const MAP_LIMIT = 48 * 1024 * 1024;
 const MAP_WATCH = 250;
+const IDLE_PROBE = 60_000;
 /** Milliseconds that outcomes wait for company. */
 const OUTCOME_DELAY = 2;
 const LONGEST_REOPEN_DELAY = 10_000;
+
+/** Changes nothing, and shows that the disk takes it. */
+const PROBE: Change = { writes: [], events: [], keep: true, control: { key: 'format', value: String(FORMAT) } };
 
 /** No answer in time: it may yet become durable, and is then removed. */
 export class CommitTooLate extends Error {}
@@ -48,6 +54,7 @@ export class Store {
   #waiting = new Group();
   #promise: Promise<unknown> | undefined;
   readonly #watch: NodeJS.Timeout;
+  readonly #idleWatch: NodeJS.Timeout;
   #failure: Failure | undefined;
   #probing = false;
   #delay: number;
@@ -81,9 +88,12 @@ export class Store {
       if (this.#isIdle) this.#begin();
     });
     this.#watch = setTimeout(() => this.#overdue(), settings.commitDeadline).unref();
+    this.#idleWatch = setInterval(() => {
+      if (this.#isIdle) void this.write(PROBE);
+    }, settings.idleProbe ?? IDLE_PROBE).unref();
     this.#mapWatch = setInterval(() => this.#watchMap(), MAP_WATCH).unref();
     if (!this.#controls.has('format')) {
-      void this.write({ writes: [], events: [], keep: true, control: { key: 'format', value: String(FORMAT) } });
+      void this.write(PROBE);
     }
   }
 
@@ -206,6 +216,7 @@ export class Store {
     }
     this.#closed = true;
     clearTimeout(this.#watch);
+    clearInterval(this.#idleWatch);
     clearTimeout(this.#reopenTimer);
     this.#outbox.close();
     clearTimeout(this.#outcomeTimer);
@@ -293,6 +304,7 @@ export class Store {
 
   #done(group: Group, batch: Batch): void {
     this.#underWay = undefined;
+    this.#idleWatch.refresh();
     this.#refused = [];
     if (group.late) this.#doneTooLate(group, batch);
     else {
@@ -442,7 +454,7 @@ export class Store {
     } catch (error) {
       return this.#failed(new Group(), error as Error);
     }
-    this.#waiting.changes.push({ writes: [], events: [], keep: true, control: { key: 'format', value: String(FORMAT) } });
+    this.#waiting.changes.push(PROBE);
     this.#begin();
   }
 }

@@ -2,6 +2,7 @@ import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { SpoolId } from '../../../src/mail/spooled.ts';
+import { NoRoom } from '../../../src/spool/reserve.ts';
 import { CommitTooLate, Store } from '../../../src/spool/store.ts';
 import { newMessage } from '../../unit/spool/messages.ts';
 import { accept, event, LogLines, open, START, temporaryDirectory } from './harness.ts';
@@ -58,6 +59,22 @@ describe('the store when the disk does not keep up', () => {
     await recovered;
     expect(spool.refusal()).toBeUndefined();
     expect(spool.due(START, 9)).toEqual([waiting]);
+  });
+
+  it('sees without any mail that the disk takes nothing more, and that it does again', async () => {
+    let isFull = false;
+    const claimRoom = () => {
+      if (isFull) throw new NoRoom('no space left');
+    };
+    const settings = { path: temporaryDirectory(), commitDeadline: 10_000, reopenDelay: 20, idleProbe: 30, claimRoom };
+    const store = new Store(settings, new LogLines().log);
+    onTestFinished(() => store.close());
+    await store.setControl('x', 'y');
+    isFull = true;
+    await vi.waitFor(() => expect(store.failure?.reason).toBe('no space left'));
+    isFull = false;
+    await vi.waitFor(() => expect(store.failure).toBeUndefined());
+    expect(store.control('x')).toBe('y');
   });
 
   it('says an outcome again that was given while the store failed', async () => {
