@@ -27,21 +27,22 @@ export async function upgradeStore(path: string, log: Log): Promise<void> {
   if (!statSync(join(path, 'data.mdb'), { throwIfNoEntry: false })?.size) return; // a crash within the first start leaves it empty
   const format = await formatOf(path);
   if (format >= FORMAT) return;
+  let messages: number;
   try {
     makeDirectory(draft);
-    const messages = await copyStore(path, draft);
-    renameSync(join(draft, 'data.mdb'), join(path, 'data.mdb'));
-    rmSync(join(path, 'lock.mdb'), { force: true });
-    syncDirectoryNow(path);
-    log.info({ from: format, to: FORMAT, messages }, 'the store was copied into its new format');
+    messages = await copyStore(path, draft);
   } catch (error) {
+    rmSync(draft, { recursive: true, force: true });
     const { message } = error as Error;
     const why = `the store ${path} has format ${format} and could not be copied to format ${FORMAT}: ${message}`;
     const remedy = 'Make room for a copy of it, or let its queue run empty under the version before, which reads it';
     throw new Error(`${why}; nothing of it has changed. ${remedy}`, { cause: error });
-  } finally {
-    rmSync(draft, { recursive: true, force: true });
   }
+  renameSync(join(draft, 'data.mdb'), join(path, 'data.mdb'));
+  rmSync(join(path, 'lock.mdb'), { force: true });
+  syncDirectoryNow(path);
+  rmSync(draft, { recursive: true, force: true });
+  log.info({ from: format, to: FORMAT, messages }, 'the store was copied into its new format');
 }
 
 async function formatOf(path: string): Promise<number> {
