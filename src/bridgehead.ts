@@ -14,6 +14,7 @@ import { readWaveList } from './directory/readers/wave-list.ts';
 import { readHeaders, renderHeaders } from './evidence/headers/header-report.ts';
 import { renderMessageTracking } from './evidence/message-tracking-csv.ts';
 import { renderTrace } from './evidence/trace-table.ts';
+import { formatReply } from './mail/reply.ts';
 import { openOffline } from './offline.ts';
 import { AccountProblem } from './platform/account.ts';
 import type { BoundSockets } from './platform/bound-sockets.ts';
@@ -86,7 +87,10 @@ async function runAs({ settings, notes }: Loaded & { ok: true }, sockets: BoundS
   }
   collectStartupGarbage();
   const end = ended(relay, log);
-  log.info({ version, pid: process.pid, listening: relay.listening, admin: relay.adminUrl }, 'the relay accepts mail');
+  const facts = { version, pid: process.pid, listening: relay.listening, admin: relay.adminUrl };
+  const refusal = relay.refusal();
+  if (refusal === undefined) log.info(facts, 'the relay accepts mail');
+  else log.warn({ ...facts, clientsAreTold: formatReply(refusal) }, 'the relay has started, and refuses mail for now');
   const untold = await tellReady(process.env);
   if (untold !== undefined) log.error({ problem: untold }, 'systemd was not told that the relay is ready, and may end it');
   const status = await end;
@@ -97,6 +101,8 @@ async function runAs({ settings, notes }: Loaded & { ok: true }, sockets: BoundS
 function whyNot(error: unknown): string {
   const first = firstOf(error);
   const { code, syscall, message } = first as NodeJS.ErrnoException;
+  if (code === 'EADDRINUSE')
+    return `${message}. Another program has it ("ss -ltnp" names it): end that, or give the listener or the admin address another port`;
   const low = code === 'EACCES' && syscall === 'listen';
   return low
     ? `${message}. Ports below 1024 need root with \`user\` in the settings, a socket of systemd, or CAP_NET_BIND_SERVICE`
@@ -181,7 +187,8 @@ for (const stream of [process.stdout, process.stderr]) {
 }
 const argv = process.argv.slice(2);
 const quiet = await openLog({ level: 'warn', format: 'json' }, 2);
-process.exitCode = await runCli<Settings>(argv.length === 0 ? ['run'] : argv, {
+const isRun = argv.length === 0 || argv[0] === '--config';
+process.exitCode = await runCli<Settings>(isRun ? ['run', ...argv] : argv, {
   version,
   dataDirectoryOf,
   async adminOf(file) {

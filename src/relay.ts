@@ -23,6 +23,7 @@ import { readHeaders } from './evidence/headers/header-report.ts';
 import type { Outbox } from './evidence/ports.ts';
 import { ProtocolLog } from './evidence/protocol-log.ts';
 import type { EventRecord } from './mail/event.ts';
+import type { SmtpReply } from './mail/reply.ts';
 import type { SpooledMessage, SpooledRecipient } from './mail/spooled.ts';
 import { Operating, refuseUpload } from './operating.ts';
 import type { BoundSockets } from './platform/bound-sockets.ts';
@@ -59,6 +60,8 @@ export interface Relay {
   /** Where mail is taken, as `address:port`. */
   readonly listening: readonly string[];
   readonly adminUrl: string;
+  /** Why mail is refused for now, as clients are told; `undefined` while it is taken. */
+  refusal(): SmtpReply | undefined;
   /** Takes settings and directory anew, as a whole or not at all (P7). */
   reload(who: string): Promise<CheckReport>;
   /** An uncaught error: writes down what may have caused it. Blocks; never throws. */
@@ -366,6 +369,7 @@ export async function startRelay(
     listening,
     adminUrl: api.url,
     reload,
+    refusal: () => spool.refusal(),
     noteFault: () => spool.noteFault(),
     async stop(deadline) {
       probes.stop();

@@ -6,17 +6,24 @@ export function endingOf(records: readonly EventRecord[], dsns: readonly EventRe
   const last = new Map<string, EventRecord>();
   for (const record of records) {
     const recipient = record['original-recipient'] ?? record.recipient;
-    if (recipient === undefined || record.event === 'REJECT') continue;
+    if (recipient === undefined || record.event === 'REJECT' || isSuppressed(record)) continue;
     // a best-effort copy changes nothing of who has the message (C10); what is sent is sent, whatever is recorded late
     if (record.copy === true || last.get(recipient)?.event === 'SEND') continue;
     last.set(recipient, record);
   }
   const lines = [...last].map(([recipient, record]) => `${recipient}: ${whoHasIt(record, dsns)}`);
-  const told = dsns.map(
-    (dsn) =>
-      `${dsn.recipient ?? 'the sender'} was told that it was ${dsn.action ?? 'changed'}: message ${dsn['spool-id'] ?? 'unknown'}`,
-  );
+  const told = dsns.map((dsn) => {
+    const what = `that it was ${dsn.action ?? 'changed'}`;
+    const who = dsn.recipient ?? 'the sender';
+    if (isSuppressed(dsn)) return `${who} was not told ${what}: ${dsn.reason ?? 'for a reason that is not on record'}`;
+    return `${who} was told ${what}: message ${dsn['spool-id'] ?? 'unknown'}`;
+  });
   return [...lines, ...told];
+}
+
+/** A notification that was owed and is not sent stands under the message it would have spoken of (delivery/records.ts). */
+function isSuppressed(record: EventRecord): boolean {
+  return record.event === 'DSN' && record['spool-id'] === record['related-spool-id'];
 }
 
 const OWNERS: Readonly<Record<string, string>> = { cloud: 'the cloud has it', 'on-premises': 'the on-premises server has it' };
@@ -35,7 +42,9 @@ function whoHasIt(record: EventRecord, dsns: readonly EventRecord[]): string {
     case 'FAIL':
     case 'EXPIRE': {
       const gone = record.event === 'FAIL' ? 'nobody has it, it was refused' : 'nobody has it, we gave up';
-      if (dsns.some(({ action }) => action === 'failed')) return `${gone}; the sender was told`;
+      const failures = dsns.filter(({ action }) => action === 'failed');
+      if (failures.some((dsn) => !isSuppressed(dsn))) return `${gone}; the sender was told`;
+      if (failures.length > 0) return `${gone}; the sender was not told`;
       return `${gone}; ${whyUntold(record)}`;
     }
     case 'RECEIVE':

@@ -120,7 +120,11 @@ function detailsOf(record: EventRecord, came: string | undefined): string[] {
       );
       lines.push(...attemptInWords(record), bodyOf(record, came));
       if (record['possible-duplicate'])
-        lines.push('the connection was lost behind the final dot: the next hop may have it already');
+        lines.push(
+          record.event === 'DEFER'
+            ? 'the connection was lost behind the final dot: the next hop may have it already'
+            : 'an attempt before was cut off, behind the final dot or with the relay itself: the next hop may have it twice',
+        );
       if (record['next-attempt'] !== undefined) lines.push(`next attempt ${record['next-attempt']}`);
       break;
     case 'DSN':

@@ -77,7 +77,7 @@ export interface SpooledRecipient {
   readonly copiesMade?: boolean;
   /** An operator's `queue reroute`: this connector, whatever the route says. */
   readonly rerouteTo?: string;
-  /** A connection was lost behind the final dot: the next hop may have the message already (RFC 1047). */
+  /** An attempt was cut off, behind the final dot (RFC 1047) or by the relay's own end: the next hop may have it already. */
   readonly possibleDuplicate?: true;
   /** How often it was put off for an answer that, told to everybody, would stop the connector (R18). */
   readonly policyRefusals?: number;

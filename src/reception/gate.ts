@@ -190,7 +190,8 @@ export class Gate {
     } else {
       record.told |= limit.bit;
       this.told += 1;
-      const more = record.untold === 0 ? '' : `; ${record.untold} more of this client since its last record`;
+      const more =
+        record.untold === 0 ? '' : `; ${record.untold} bites of this and other limits by this client since its last record`;
       record.untold = 0;
       teller.tell({ limit, reason: `limits.${limit.name}: ${told(limit, count)}${more}` });
     }

@@ -29,6 +29,7 @@ export function crossCheck(raw: SettingsFile, document: SettingsDocument): { mis
   checkDomains(raw, findings);
   checkCloud(raw, findings);
   checkPeers(raw, findings);
+  checkExempt(raw, findings);
   checkRules(raw, findings);
   checkDirectory(raw, findings);
   checkAdmin(raw, findings);
@@ -79,6 +80,17 @@ function checkCloud(raw: SettingsFile, findings: Findings): void {
       'Set cloud.routing-domains once the tenant exists',
     );
   }
+}
+
+function checkExempt(raw: SettingsFile, findings: Findings): void {
+  raw.limits.exempt.forEach((network, index) => {
+    if (network.endsWith('/0'))
+      findings.mistake(
+        ['limits', 'exempt', index],
+        `${network} is everybody: no limit would bind anyone`,
+        'Name the networks that you trust alone, or switch limits off by name (limits.mode: monitor only watches them)',
+      );
+  });
 }
 
 function checkPeers(raw: SettingsFile, findings: Findings): void {

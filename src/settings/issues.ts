@@ -159,6 +159,7 @@ function namesAt(root: SchemaNode, path: SettingPath): string[] {
 }
 
 function expectation(node: SchemaNode | undefined): string {
+  if (node?.anyOf?.some(({ pattern }) => pattern?.startsWith('^(off|') === true)) return 'it like 100, "100 monitor" or off';
   const branches = (node?.anyOf ?? []).map((branch) => {
     if (branch.const !== undefined) return String(branch.const);
     if (branch.enum !== undefined) return oneOf(branch.enum.map(String));

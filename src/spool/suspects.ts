@@ -8,7 +8,7 @@
  * alone, by a relay that has lived for a while. A third death sets it aside for good.
  */
 import type { SpoolId } from '../mail/spooled.ts';
-import { decode } from './codec.ts';
+import { decode, encode, type Stored } from './codec.ts';
 import type { Databases } from './databases.ts';
 import type { LeftBehind } from './hands.ts';
 import { isFinal } from './states.ts';
@@ -46,7 +46,7 @@ export const ON_TRIAL = JSON.stringify({ deaths: ENOUGH, onTrial: true } satisfi
 
 /**
  * Counts what the process before left behind, durably: a crash before the end leaves it to be counted at the next start.
- * Blocks; for start-up.
+ * A recipient whose attempt was cut off is marked, for its next hop may have the message. Blocks; for start-up.
  */
 export function judge({ root, controls, messages }: Databases, { grips, noted }: LeftBehind): Judged {
   const before = new Map<SpoolId, Charge>();
@@ -54,12 +54,15 @@ export function judge({ root, controls, messages }: Databases, { grips, noted }:
     before.set(key.slice(PREFIX.length) as SpoolId, JSON.parse(value) as Charge);
   }
   const after = new Map([...before].filter(([id]) => messages.doesExist(id)));
+  const cutOff = new Map<SpoolId, Stored>();
   for (const { id, index, tries } of grips) {
-    const record = messages.get(id);
-    const recipient = record === undefined ? undefined : readRecipient(id, record, index);
-    if (recipient === undefined || isFinal(recipient.state) || recipient.state === 'held') continue;
-    // Its outcome is on disk. Behind an uncaught error that means nothing: attempts were cut off, and put off, at the stop.
-    if (!noted && recipient.attempts + (recipient.deferrals ?? 0) !== tries) continue;
+    const stored = cutOff.get(id) ?? read(id, messages.get(id));
+    const recipient = stored?.message.recipients[index];
+    if (stored === undefined || recipient === undefined || isFinal(recipient.state) || recipient.state === 'held') continue;
+    const hasOutcome = recipient.attempts + (recipient.deferrals ?? 0) !== tries;
+    // Behind an uncaught error that means nothing: attempts were cut off, and put off, at the stop.
+    if (!noted && hasOutcome) continue;
+    if (!hasOutcome) cutOff.set(id, markCutOff(stored, index));
     const charge = before.get(id);
     after.set(id, { deaths: (charge?.deaths ?? 0) + 1, ...((noted || charge?.noted === true) && { noted: true }) });
   }
@@ -69,6 +72,7 @@ export function judge({ root, controls, messages }: Databases, { grips, noted }:
   }
   if (before.size > 0 || after.size > 0) {
     root.transactionSync(() => {
+      for (const [id, { message, bodyInFile }] of cutOff) void messages.put(id, encode(message, bodyInFile));
       for (const id of before.keys()) if (!after.has(id)) void controls.remove(suspectKey(id));
       for (const [id, charge] of after) void controls.put(suspectKey(id), JSON.stringify(charge));
     });
@@ -76,12 +80,17 @@ export function judge({ root, controls, messages }: Databases, { grips, noted }:
   return { suspects: new Set(after.keys()), culprits };
 }
 
-function readRecipient(id: SpoolId, record: string, index: number) {
+function read(id: SpoolId, record: string | undefined): Stored | undefined {
   try {
-    return decode(id, record).message.recipients[index];
+    return record === undefined ? undefined : decode(id, record);
   } catch {
     return undefined;
   }
+}
+
+function markCutOff({ message, bodyInFile }: Stored, index: number): Stored {
+  const recipients = message.recipients.map((one, i) => (i === index ? { ...one, possibleDuplicate: true as const } : one));
+  return { message: { ...message, recipients }, bodyInFile };
 }
 
 /** Gives out suspects one at a time. */

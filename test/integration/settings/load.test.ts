@@ -354,6 +354,11 @@ describe('mistakes', () => {
       '4 listeners[0].proxy-protocol[1]: 0.0.0.0/0 is everybody: each client could say that it is another one',
     ],
     [
+      'limits that bind nobody',
+      `${MINIMAL}limits: { exempt: [10.0.0.0/8, "::/0"] }\n`,
+      '4 limits.exempt[1]: ::/0 is everybody: no limit would bind anyone',
+    ],
+    [
       'a submission listener for nobody',
       `${MINIMAL}listeners: [{ port: 587, role: submission }]\n`,
       '4 listeners[0].role: a submission listener is for on-premises peers, and there are none',
@@ -417,6 +422,14 @@ describe('mistakes', () => {
   it.each(REFUSED)('%s', async (_what, text, mistake) => {
     expect(await mistakesOf(text)).toContainEqual(expect.stringContaining(mistake));
   });
+
+  it.each(['{ per-client: { messages-per-minute: 5.5 } }', '{ idle-commands: [6, monitor] }'])(
+    'a limit of a wrong kind is told how limits are written: %s',
+    async (limits) => {
+      const loaded = await check(`${MINIMAL}limits: ${limits}\n`);
+      expect(loaded.ok ? [] : loaded.mistakes.map(({ remedy }) => remedy)).toEqual(['Write it like 100, "100 monitor" or off']);
+    },
+  );
 
   it('the admin address off loopback needs a token and TLS', async () => {
     expect(await mistakesOf(`${MINIMAL}admin: { address: 0.0.0.0 }\n`)).toEqual([

@@ -40,6 +40,19 @@ describe('a message over which the process dies', () => {
     expect(spool.due(START, 9)).toContain(ids[1]);
   });
 
+  it('is marked where its attempt was cut off, for the next hop may have it; what was not in hands, or was settled, is not', async () => {
+    const directory = temporaryDirectory();
+    const first = await open(directory);
+    const [cut, settled, waiting] = [await accept(first.spool), await accept(first.spool), await accept(first.spool)];
+    for (const id of [cut, settled]) first.spool.hands.begin({ id, index: 0, tries: 0 });
+    await first.spool.settle({ id: settled, changes: [{ index: 0, state: 'deferred', attempts: 1 }], events: [] });
+    await die(directory, first.spool);
+    const { spool } = await open(directory);
+    onTestFinished(() => spool.close());
+    const marks = [cut, settled, waiting].map((id) => spool.load(id)?.recipients[0]?.possibleDuplicate);
+    expect(marks).toEqual([true, undefined, undefined]);
+  });
+
   it('is held after two deaths, says so in status, and is given out again when it is released', async () => {
     const directory = temporaryDirectory();
     let { spool } = await open(directory);

@@ -70,6 +70,19 @@ describe('the end of the story', () => {
     ]);
   });
 
+  it('says that the sender was not told, and why, where the notification was not sent', () => {
+    const failed = sent(1, { event: 'FAIL' });
+    const capped: EventRecord = {
+      ...dsn,
+      'spool-id': received(1)['spool-id'] ?? '',
+      reason: 'not sent: limits.notifications-per-hour: 3',
+    };
+    expect(endingOf([received(1), capped, failed], [capped])).toEqual([
+      'user1@example.com: nobody has it, it was refused; the sender was not told',
+      'sender1@example.net was not told that it was failed: not sent: limits.notifications-per-hour: 3',
+    ]);
+  });
+
   it('lets a best-effort copy change nothing of who has it', () => {
     const copy = sent(1, { copy: true, connector: 'on-premises', event: 'FAIL' });
     expect(endingOf([received(1), sent(1), copy], [])[0]).toContain('the cloud has it');

@@ -204,7 +204,7 @@ describe('records', () => {
     enter(CLIENT);
     expect(reasons()).toEqual([
       'limits.connections-per-client: 2, 1 allowed',
-      'limits.connections-per-client: 2, 1 allowed; 4 more of this client since its last record',
+      'limits.connections-per-client: 2, 1 allowed; 4 bites of this and other limits by this client since its last record',
     ]);
   });
 
