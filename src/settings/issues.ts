@@ -93,16 +93,18 @@ function describe(issue: Issue, path: SettingPath, document: SettingsDocument, r
 }
 
 /** Words that stand in for a missing required setting, so that the other checks can look at the rest. */
-const STAND_INS: Record<string, unknown> = {
-  hostname: 'stand-in.invalid',
-  name: 'stand-in.invalid',
-  domains: [{ name: 'stand-in.invalid', 'unknown-recipients': 'reject' }],
-  connectors: [{ name: 'stand-in.invalid', 'address-spaces': ['*'], 'next-hop': { mx: true } }],
-  'address-spaces': ['stand-in.invalid'],
-  'next-hop': { 'smart-hosts': ['stand-in.invalid'] },
-  // oxlint-disable-next-line unicorn/no-thenable -- a rule is data
-  then: { hold: true },
-};
+const STAND_INS = new Map<string, unknown>(
+  Object.entries({
+    hostname: 'stand-in.invalid',
+    name: 'stand-in.invalid',
+    domains: [{ name: 'stand-in.invalid', 'unknown-recipients': 'reject' }],
+    connectors: [{ name: 'stand-in.invalid', 'address-spaces': ['*'], 'next-hop': { mx: true } }],
+    'address-spaces': ['stand-in.invalid'],
+    'next-hop': { 'smart-hosts': ['stand-in.invalid'] },
+    // oxlint-disable-next-line unicorn/no-thenable -- a rule is data
+    then: { hold: true },
+  }),
+);
 
 /** A copy of the value without what the issues complain of: dropped, or where it is required, a stand-in. */
 export function mend(value: unknown, issues: readonly Issue[]): unknown {
@@ -126,7 +128,7 @@ function drop(root: unknown, path: SettingPath): void {
     else parent.splice(name, 1);
     return;
   }
-  const standIn = STAND_INS[String(name)];
+  const standIn = STAND_INS.get(String(name));
   if (standIn === undefined || (name === 'name' && path[0] === 'directory')) delete holder[name];
   else holder[name] = structuredClone(name === 'name' ? `stand-in-${path.at(-2)}.invalid` : standIn);
 }
@@ -147,7 +149,10 @@ function nodeAt(root: SchemaNode, path: SettingPath): SchemaNode | undefined {
   for (const part of path) {
     nodes = nodes.flatMap((node) => {
       const branches = node.anyOf ?? [node];
-      return branches.flatMap((branch) => (typeof part === 'number' ? branch.items : branch.properties?.[part]) ?? []);
+      return branches.flatMap((branch) => {
+        if (typeof part === 'number') return branch.items ?? [];
+        return branch.properties !== undefined && Object.hasOwn(branch.properties, part) ? (branch.properties[part] ?? []) : [];
+      });
     });
   }
   return nodes[0];

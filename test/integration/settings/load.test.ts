@@ -423,6 +423,12 @@ describe('mistakes', () => {
     expect(await mistakesOf(text)).toContainEqual(expect.stringContaining(mistake));
   });
 
+  it.each(['valueOf', 'toString', 'hasOwnProperty'])('"%s" is no setting, wherever it stands', async (name) => {
+    for (const text of [`${name}: 1\n`, `limits: { ${name}: 1 }\n`, `limits: { per-client: { ${name}: {} } }\n`])
+      expect(await mistakesOf(`${MINIMAL}${text}`)).toEqual([expect.stringContaining(`there is no setting "${name}"`)]);
+    expect(await mistakesOf(MINIMAL.replace('{ name: example.com }', `{ ${name}: false }`))).not.toEqual([]);
+  });
+
   it.each(['{ per-client: { messages-per-minute: 5.5 } }', '{ idle-commands: [6, monitor] }'])(
     'a limit of a wrong kind is told how limits are written: %s',
     async (limits) => {
