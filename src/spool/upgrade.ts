@@ -87,7 +87,7 @@ async function copySome(
     if (source === undefined) return { isDone: true, last: after };
     const target = made[name] as Database<unknown, Key>;
     let last = after;
-    while (mappedMemory() - mapped < MAP_LIMIT) {
+    do {
       const page = readPage(source, last, PAGE);
       if (page.length === 0) {
         const [copied, all] = [entriesOf(target), entriesOf(source)];
@@ -98,7 +98,7 @@ async function copySome(
         for (const { key, value } of page) void target.put(key, value);
       });
       last = page.at(-1)?.key;
-    }
+    } while (mappedMemory() - mapped < MAP_LIMIT);
     return { isDone: false, last };
   } finally {
     await old.root.close();
