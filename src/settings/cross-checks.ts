@@ -11,6 +11,7 @@ import { checkListeners } from './listener-checks.ts';
 import { type Findings, known, type Mistake, type Note } from './mistakes.ts';
 import { checkProbes } from './probes.ts';
 import type { SettingsFile } from './schema.ts';
+import { isEverybody } from './values.ts';
 
 /** Runs every check on a file that its schema takes. */
 export function crossCheck(raw: SettingsFile, document: SettingsDocument): { mistakes: Mistake[]; notes: Note[] } {
@@ -84,7 +85,7 @@ function checkCloud(raw: SettingsFile, findings: Findings): void {
 
 function checkExempt(raw: SettingsFile, findings: Findings): void {
   raw.limits.exempt.forEach((network, index) => {
-    if (network.endsWith('/0'))
+    if (isEverybody(network))
       findings.mistake(
         ['limits', 'exempt', index],
         `${network} is everybody: no limit would bind anyone`,
@@ -99,7 +100,7 @@ function checkPeers(raw: SettingsFile, findings: Findings): void {
     if (who === undefined) continue;
     const at = ['peers', peer] as const;
     who.networks.forEach((network, index) => {
-      if (network.endsWith('/0'))
+      if (isEverybody(network))
         findings.mistake(
           [...at, 'networks', index],
           `${network} is everybody`,

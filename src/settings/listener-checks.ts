@@ -2,6 +2,7 @@
 import type { Findings } from './mistakes.ts';
 import { sameSocket } from './own-sockets.ts';
 import type { SettingsFile } from './schema.ts';
+import { isEverybody } from './values.ts';
 
 type Listener = SettingsFile['listeners'][number];
 
@@ -33,7 +34,7 @@ function checkSocket(raw: SettingsFile, listener: Listener, index: number, findi
 
 function checkBalancers(listener: Listener, index: number, findings: Findings): void {
   listener['proxy-protocol']?.forEach((network, at) => {
-    if (network.endsWith('/0'))
+    if (isEverybody(network))
       findings.mistake(
         ['listeners', index, 'proxy-protocol', at],
         `${network} is everybody: each client could say that it is another one`,
@@ -69,7 +70,7 @@ function checkSubmission(raw: SettingsFile, listener: Listener, index: number, f
     );
   }
   listener['without-tls'].forEach((network, place) => {
-    if (network.endsWith('/0'))
+    if (isEverybody(network))
       findings.mistake(
         [...at, 'without-tls', place],
         `${network} is everybody`,

@@ -7,7 +7,7 @@ import { MAX_MISTAKES, type SettingsDocument } from './document.ts';
 import type { Mistake, Note, SettingPath } from './mistakes.ts';
 import type { SettingsFile } from './schema.ts';
 import { tooOpen } from './secrets.ts';
-import { parseNetwork } from './values.ts';
+import { isEverybody, parseNetwork } from './values.ts';
 
 /** Reads what must be read now (networks) and looks at the rest. */
 export async function checkNamedFiles(
@@ -195,7 +195,7 @@ function readNetworks(text: string, file: string, mistakes: Mistake[], path: str
         problem: `"${written.slice(0, 60)}" is not a network`,
         remedy: 'Write one network a line, like 40.92.0.0/15',
       });
-    else if (network.endsWith('/0'))
+    else if (isEverybody(network))
       mistakes.push({ ...at, problem: `${network} is everybody`, remedy: 'Name the networks of these clients alone' });
     else networks.push(network);
   }

@@ -120,6 +120,8 @@ function parsed<T>(parse: (text: string) => T | undefined, what: string, example
 export const duration = () => parsed(parseDuration, 'a duration', '30s, 5m, 2h or 4d').meta({ pattern: '^[1-9]\\d{0,5}[smhd]$' });
 export const size = () => parsed(parseSize, 'a size', '512KiB or 35MiB').meta({ pattern: '^\\d{1,9}(B|KiB|MiB|GiB)$' });
 export const network = () => parsed(parseNetwork, 'a network', '10.1.0.5/32 or 2001:db8::/48');
+/** Of a network as `network` reads it: 0.0.0.0/0 or ::/0. */
+export const isEverybody = (written: string): boolean => written.endsWith('/0');
 export const smartHost = () =>
   parsed((text) => parseHostPort(text, 25), 'a host with a port', '"mail.example.com:25" or "[2001:db8::1]:25"');
 export const addressSpace = () =>
